@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Text files in debugfs, some of them in a directory that C made.
+//!
+//! `kernel::debugfs` cannot add a file to a directory it has not created itself, such as the one
+//! of a fault attribute, nor refuse a write at an offset; this does just that much more, and the
+//! files pin the module while they are open.
+//!
+//! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
+
+use super::{
+    raw,
+    FaultAttr, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings,
+    error::{
+        from_err_ptr,
+        from_result, //
+    },
+    ffi::{
+        c_char,
+        c_int,
+        c_void, //
+    },
+    module::this_module,
+    prelude::*,
+    seq_file::SeqFile,
+    str::CStr,
+    sync::Arc,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+};
+
+/// The longest text a file accepts, a trailing newline included.
+const MAX_TEXT: usize = 63;
+
+/// A file over some shared data `T`.
+pub(crate) trait File<T> {
+    /// Its name.
+    const NAME: &'static CStr;
+
+    /// Prints its content.
+    fn show(_data: &T, _seq: &SeqFile) -> Result {
+        Err(EINVAL)
+    }
+
+    /// Takes one line, without its newline: as a whole or not at all.
+    fn store(_data: &T, _text: &[u8]) -> Result {
+        Err(EINVAL)
+    }
+}
+
+/// A directory whose files show and change a `T`.
+///
+/// # Invariants
+///
+/// `dentry` is a directory of debugfs, and it and what `data` points to live for `'a`. Nothing in
+/// it outlives the `Arc` that `data` refers to.
+pub(crate) struct Dir<'a, T> {
+    dentry: NonNull<bindings::dentry>,
+    data: &'a Arc<T>,
+}
+
+impl<'a, T: Send + Sync> Dir<'a, T> {
+    /// Creates a file that can only be read, mode 0400.
+    pub(crate) fn read_only<F: File<T>>(&self) {
+        self.file::<F>(0o400, &Operations::<F, T>::READ);
+    }
+
+    /// Creates a file that can be read and written, mode 0600.
+    pub(crate) fn read_write<F: File<T>>(&self) {
+        self.file::<F>(0o600, &Operations::<F, T>::READ_WRITE);
+    }
+
+    /// Creates a file that can only be written, mode 0200.
+    pub(crate) fn write_only<F: File<T>>(&self) {
+        self.file::<F>(0o200, &Operations::<F, T>::READ_WRITE);
+    }
+
+    /// As everywhere in debugfs, that a file could not be made is not an error.
+    fn file<F: File<T>>(&self, mode: u16, operations: &'static bindings::file_operations) {
+        // SAFETY: By the type invariant `dentry` is a directory and `data` outlives its files. The
+        // operations take `i_private` for a `T`, which it is.
+        unsafe {
+            bindings::debugfs_create_file_full(
+                F::NAME.as_char_ptr(),
+                mode,
+                self.dentry.as_ptr(),
+                Arc::as_ptr(self.data).cast_mut().cast::<c_void>(),
+                core::ptr::null(),
+                operations,
+            )
+        };
+    }
+
+    /// Creates the standard directory of a fault attribute.
+    ///
+    /// # Errors
+    ///
+    /// What `fault_create_debugfs_attr()` fails with.
+    pub(crate) fn fault_attr(
+        &self,
+        name: &CStr,
+        attr: impl FnOnce(&T) -> &FaultAttr,
+    ) -> Result<Dir<'a, T>> {
+        let attr = attr(self.data);
+
+        // SAFETY: `name` is a C string and `dentry` a directory. The attribute is part of what
+        // `data` points to, or static: by the type invariant it outlives the files.
+        let dentry = unsafe {
+            raw::fault_create_debugfs_attr(name.as_char_ptr(), self.dentry.as_ptr(), attr.as_raw())
+        };
+        let dentry = NonNull::new(from_err_ptr(dentry)?).ok_or(ENODEV)?;
+
+        // INVARIANT: It lives as long as its parent, which lives for `'a`.
+        Ok(Dir {
+            dentry,
+            data: self.data,
+        })
+    }
+}
+
+/// A directory at the root of debugfs, removed with all that is in it when dropped.
+///
+/// # Invariants
+///
+/// `dentry` is a directory of debugfs that only the drop of this removes.
+pub(crate) struct RootDir<T> {
+    dentry: NonNull<bindings::dentry>,
+    data: Arc<T>,
+}
+
+// SAFETY: A dentry may be removed by any task, and an `Arc<T>` of such a `T` is `Send`.
+unsafe impl<T: Send + Sync> Send for RootDir<T> {}
+// SAFETY: `&RootDir` gives access to nothing but `&T`.
+unsafe impl<T: Send + Sync> Sync for RootDir<T> {}
+
+impl<T: Send + Sync> RootDir<T> {
+    /// Creates `/sys/kernel/debug/<name>` and lets `fill` populate it.
+    ///
+    /// # Errors
+    ///
+    /// What `debugfs_create_dir()` fails with, such as `EEXIST`, or what `fill` returns.
+    pub(crate) fn new(
+        name: &CStr,
+        data: Arc<T>,
+        fill: impl FnOnce(Dir<'_, T>) -> Result,
+    ) -> Result<Self> {
+        // SAFETY: `name` is a C string; a null parent stands for the root.
+        let dentry =
+            unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), core::ptr::null_mut()) };
+        // INVARIANT: Just created, and nobody else knows it.
+        let root = Self {
+            dentry: NonNull::new(from_err_ptr(dentry)?).ok_or(ENODEV)?,
+            data,
+        };
+
+        // INVARIANT: `root` and its `Arc` outlive the call; the files are gone when `root` is.
+        fill(Dir {
+            dentry: root.dentry,
+            data: &root.data,
+        })?;
+        Ok(root)
+    }
+}
+
+impl<T> Drop for RootDir<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant it is still there. No file operation runs when this
+        // returns nor starts later, so `data` may go.
+        unsafe { bindings::debugfs_remove(self.dentry.as_ptr()) };
+    }
+}
+
+/// The file operations of an `F`.
+struct Operations<F, T>(PhantomData<(F, T)>);
+
+impl<F: File<T>, T: Send + Sync> Operations<F, T> {
+    const READ: bindings::file_operations = bindings::file_operations {
+        owner: this_module::<crate::LocalModule>().as_ptr(),
+        open: Some(Self::open),
+        read: Some(bindings::seq_read),
+        llseek: Some(bindings::seq_lseek),
+        release: Some(bindings::single_release),
+        ..pin_init::zeroed()
+    };
+
+    const READ_WRITE: bindings::file_operations = bindings::file_operations {
+        write: Some(Self::write),
+        ..Self::READ
+    };
+
+    /// # Safety
+    ///
+    /// Only for files made by [`Dir::file`].
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: The VFS passes a live inode.
+        let data = unsafe { (*inode).i_private };
+
+        // SAFETY: The VFS passes a file that is being opened; `show` finds `data` in the seq_file.
+        unsafe { bindings::single_open(file, Some(Self::show), data) }
+    }
+
+    /// # Safety
+    ///
+    /// Only for the seq_file of a file opened by [`Self::open`].
+    unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
+        // SAFETY: `open` put it there, and debugfs keeps the file's data while an operation runs.
+        let data = unsafe { &*(*seq).private.cast::<T>() };
+        // SAFETY: The seq_file is live, and locked by the reader.
+        let seq = unsafe { SeqFile::from_raw(seq) };
+
+        from_result(|| F::show(data, seq).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// Only for a file opened by [`Self::open`].
+    unsafe extern "C" fn write(
+        file: *mut bindings::file,
+        buf: *const c_char,
+        count: usize,
+        ppos: *mut bindings::loff_t,
+    ) -> isize {
+        // SAFETY: `open` made the private data a seq_file.
+        let seq = unsafe { (*file).private_data.cast::<bindings::seq_file>() };
+        // SAFETY: `open` put it there, and debugfs keeps the file's data while an operation runs.
+        let data = unsafe { &*(*seq).private.cast::<T>() };
+        // SAFETY: The VFS passes a valid position.
+        let pos = unsafe { *ppos };
+
+        from_result(|| {
+            let mut text = [0; MAX_TEXT];
+            let text = text.get_mut(..count).ok_or(EINVAL)?;
+
+            if pos != 0 {
+                return Err(EINVAL);
+            }
+            UserSlice::new(UserPtr::from_ptr(buf.cast_mut().cast()), count)
+                .reader()
+                .read_slice(text)?;
+            F::store(data, text.strip_suffix(b"\n").unwrap_or(text))?;
+            // Never more than `MAX_TEXT`.
+            Ok(count as isize)
+        })
+    }
+}

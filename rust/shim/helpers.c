@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See helpers.h. */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pgtable.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include "mm/internal.h"
+#include "helpers.h"
+
+/* module! has no key for it: loading a test taints the kernel as one. */
+MODULE_INFO(test, "Y");
+
+const struct dup_mmap_point_info dup_mmap_point_info[NR_DUP_MMAP_POINTS] = {
+#define DUP_MMAP_POINT(point, _name, _error, _kept, _reason)		\
+	[DUP_MMAP_##point] = {						\
+		.name = (_name),					\
+		.reason = (_reason),					\
+		.error = (_error),					\
+		.kept = (_kept),					\
+	},
+#include <linux/dup_mmap_points.h>
+#undef DUP_MMAP_POINT
+};
+
+bool helper_vma_accounted(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_ACCOUNT;
+}
+
+void helper_vma_mark_detached(struct vm_area_struct *vma)
+{
+	vma_mark_detached(vma);
+}
+
+void helper_vma_iter_set(struct vma_iterator *vmi, unsigned long addr)
+{
+	vma_iter_set(vmi, addr);
+}
+
+int helper_mm_map_count(const struct mm_struct *mm)
+{
+	return mm->map_count;
+}
+
+void helper_mm_set_oom_skip(struct mm_struct *mm)
+{
+	mm_flags_set(MMF_OOM_SKIP, mm);
+}
+
+void helper_mm_set_unstable(struct mm_struct *mm)
+{
+	mm_flags_set(MMF_UNSTABLE, mm);
+}
+
+void helper_mmap_assert_write_locked(const struct mm_struct *mm)
+{
+	mmap_assert_write_locked(mm);
+}
+
+void helper_flush_cache_mm(struct mm_struct *mm)
+{
+	flush_cache_mm(mm);
+}
+
+unsigned long helper_first_user_address(void)
+{
+	return FIRST_USER_ADDRESS;
+}
+
+unsigned long helper_user_pgtables_ceiling(void)
+{
+	return USER_PGTABLES_CEILING;
+}
+
+void helper_cond_resched(void)
+{
+	cond_resched();
+}
+
+void helper_current_comm(char *comm)
+{
+	strscpy(comm, current->comm, TASK_COMM_LEN);
+}
+
+void helper_fault_attr_init(struct fault_attr *attr)
+{
+	*attr = (struct fault_attr)FAULT_ATTR_INITIALIZER;
+}
+
+/* Back to FAULT_ATTR_INITIALIZER, but for what belongs to the directory. */
+void helper_fault_attr_disarm(struct fault_attr *attr)
+{
+	WRITE_ONCE(attr->probability, 0);
+	WRITE_ONCE(attr->interval, 1);
+	atomic_set(&attr->times, 1);
+	atomic_set(&attr->space, 0);
+	WRITE_ONCE(attr->verbose, 2);
+	WRITE_ONCE(attr->ratelimit_state.interval, 0);
+	WRITE_ONCE(attr->ratelimit_state.burst, DEFAULT_RATELIMIT_BURST);
+	WRITE_ONCE(attr->task_filter, false);
+	WRITE_ONCE(attr->count, 0);
+	WRITE_ONCE(attr->stacktrace_depth, 32);
+	WRITE_ONCE(attr->require_start, 0);
+	WRITE_ONCE(attr->require_end, ULONG_MAX);
+	WRITE_ONCE(attr->reject_start, 0);
+	WRITE_ONCE(attr->reject_end, 0);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* C that Rust cannot call: inlines, macros, and what differs between kernels. */
+#ifndef DUP_MMAP_RECOVERY_HELPERS_H
+#define DUP_MMAP_RECOVERY_HELPERS_H
+
+#include <linux/dup_mmap.h>
+#include <linux/fault-inject.h>
+#include <linux/mm_types.h>
+
+/* One line of linux/dup_mmap_points.h. */
+struct dup_mmap_point_info {
+	const char *name;
+	const char *reason;
+	int error;
+	bool kept;
+};
+
+extern const struct dup_mmap_point_info dup_mmap_point_info[NR_DUP_MMAP_POINTS];
+
+bool helper_vma_accounted(const struct vm_area_struct *vma);
+void helper_vma_mark_detached(struct vm_area_struct *vma);
+void helper_vma_iter_set(struct vma_iterator *vmi, unsigned long addr);
+
+int helper_mm_map_count(const struct mm_struct *mm);
+void helper_mm_set_oom_skip(struct mm_struct *mm);
+void helper_mm_set_unstable(struct mm_struct *mm);
+void helper_mmap_assert_write_locked(const struct mm_struct *mm);
+void helper_flush_cache_mm(struct mm_struct *mm);
+
+unsigned long helper_first_user_address(void);
+unsigned long helper_user_pgtables_ceiling(void);
+
+void helper_cond_resched(void);
+void helper_current_comm(char *comm);
+
+void helper_fault_attr_init(struct fault_attr *attr);
+void helper_fault_attr_disarm(struct fault_attr *attr);
+
+#endif /* DUP_MMAP_RECOVERY_HELPERS_H */
