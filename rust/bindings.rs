@@ -9,7 +9,10 @@ mod point;
 mod task;
 
 pub(crate) use fault_attr::FaultAttr;
-pub(crate) use point::Point;
+pub(crate) use point::{
+    PerPoint,
+    Point, //
+};
 pub(crate) use task::{
     cond_resched,
     Comm, //

@@ -7,6 +7,7 @@
 use crate::{
     bindings::{
         Comm,
+        PerPoint,
         Point, //
     },
     mm::Extent,
@@ -179,7 +180,7 @@ pub(crate) struct Stats {
     pub(crate) vmas_torn_down: Counter,
     /// Pages given back to the commit limit by either.
     pub(crate) pages_uncharged: Counter,
-    points: [PointCounters; Point::COUNT],
+    points: PerPoint<PointCounters>,
 }
 
 impl Stats {
@@ -193,19 +194,20 @@ impl Stats {
             recovered_upstream: Counter::new(),
             vmas_torn_down: Counter::new(),
             pages_uncharged: Counter::new(),
-            points: [const {
-                PointCounters {
-                    hits: Counter::new(),
-                    injected: Counter::new(),
-                }
-            }; Point::COUNT],
+            points: PerPoint(
+                [const {
+                    PointCounters {
+                        hits: Counter::new(),
+                        injected: Counter::new(),
+                    }
+                }; Point::COUNT],
+            ),
         }
     }
 
     /// The counters of one point.
     pub(crate) fn point(&self, point: Point) -> &PointCounters {
-        // In bounds by the type invariant of `Point`.
-        &self.points[point.index()]
+        self.points.get(point)
     }
 
     /// Counts a recovery.
@@ -235,7 +237,7 @@ impl Stats {
         for (_, counter) in self.named() {
             counter.clear();
         }
-        for point in &self.points {
+        for point in &self.points.0 {
             point.hits.clear();
             point.injected.clear();
         }

@@ -50,7 +50,7 @@ impl Point {
     }
 
     /// Its number, from 0 to less than [`Point::COUNT`].
-    pub(crate) fn index(self) -> usize {
+    fn index(self) -> usize {
         self.0 as usize
     }
 
@@ -89,6 +89,17 @@ impl Point {
     /// Whether `dup_mmap()` returns the step's error as it is, rather than `-ENOMEM`.
     pub(crate) fn errno_kept(self) -> bool {
         self.info().kept
+    }
+}
+
+/// One `T` for each point.
+pub(crate) struct PerPoint<T>(pub(crate) [T; Point::COUNT]);
+
+impl<T> PerPoint<T> {
+    /// That of `point`. Has no bounds check that could panic under the mmap lock.
+    pub(crate) fn get(&self, point: Point) -> &T {
+        // SAFETY: By the type invariant of `Point` its index is below `COUNT`.
+        unsafe { self.0.get_unchecked(point.index()) }
     }
 }
 
