@@ -1,0 +1,197 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: GPL-2.0
+# Common ground of the scripts; sourced, not run.
+#
+# Environment: ARCH (x86_64), FLAVOUR (lean), V (1 shows the commands), JOBS,
+# TOOLCHAIN (host: no Debian root), DUP_MMAP_CACHE.
+
+set -Eeuo pipefail
+# What no one foresaw does not end without a word.
+oops()
+{
+	echo "${0##*/}: error: unexpected failure of: ${1%%$'\n'*}" >&2
+}
+trap 'oops "$BASH_COMMAND"' ERR
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+ME=$(basename "$0")
+BUILD=$TOP/build
+LINUX=$BUILD/linux
+CACHE=${DUP_MMAP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/dup_mmap_recovery}
+SERIES=$TOP/patches/v7.3
+JOBS=${JOBS:-$(nproc)}
+V=${V:-0}
+TOOLCHAIN=${TOOLCHAIN:-debian}
+
+say()
+{
+	printf '==> %s\n' "$*"
+}
+
+# die MESSAGE [EXIT-CODE]: one line; 2 is "usage or environment".
+die()
+{
+	printf '%s: error: %s\n' "$ME" "$1" >&2
+	exit "${2:-2}"
+}
+
+case $TOP$CACHE in
+*[[:space:]:]*) die "kbuild cannot handle blanks or colons in $TOP or $CACHE; move the clone, or set DUP_MMAP_CACHE" ;;
+esac
+case $CACHE in
+/*) ;;
+*) die "DUP_MMAP_CACHE must be an absolute path, not $CACHE" ;;
+esac
+
+# Everything that depends on the architecture is in this one table.
+arch_vars()
+{
+	ARCH=${ARCH:-x86_64}
+	FLAVOUR=${FLAVOUR:-lean}
+	case $ARCH in
+	x86_64)
+		IMAGE_TARGET=bzImage IMAGE=arch/x86/boot/bzImage
+		QEMU=(qemu-system-x86_64 -M pc) TCG_CPU=max CONSOLE=ttyS
+		# Without ACPI a guest ends by a triple fault.
+		ARCH_APPEND="earlyprintk=serial,ttyS1,115200 reboot=t" ;;
+	arm64)
+		IMAGE_TARGET=Image IMAGE=arch/arm64/boot/Image
+		QEMU=(qemu-system-aarch64 -M virt) TCG_CPU=cortex-a72 CONSOLE=ttyAMA
+		ARCH_APPEND="earlycon" ;;
+	*)
+		die "ARCH=$ARCH is not supported (x86_64, arm64)" ;;
+	esac
+	[ -f "$TOP/configs/$ARCH.config" ] || die "ARCH=$ARCH has no configs/$ARCH.config yet"
+	[ -f "$TOP/configs/$FLAVOUR.config" ] || die "FLAVOUR=$FLAVOUR is unknown: there is no configs/$FLAVOUR.config"
+	OUT=$BUILD/$ARCH-$FLAVOUR
+	KOUT=$OUT/kernel
+}
+
+# Run a command in the toolchain root, or on the host with TOOLCHAIN=host.
+tc()
+{
+	"$TOP/scripts/toolchain" run "$@"
+}
+
+# kbuild as this project always calls it: the same words every time, or it
+# would rebuild what was built with others.
+kmake()
+{
+	local cc="ccache clang"
+
+	[ "$TOOLCHAIN" != host ] || command -v ccache >/dev/null || cc=clang
+	tc make -j"$JOBS" LLVM=1 ARCH="$ARCH" CC="$cc" V="$V" "$@"
+}
+
+# The kernel's checkpatch.  Kept away from our git directory: it would take a
+# patch that git knows for a source file, and look for Python modules we lack.
+checkpatch()
+{
+	tc env GIT_DIR=none perl "$LINUX/scripts/checkpatch.pl" --root="$LINUX" --strict --quiet --no-summary \
+		--color=never "$@"
+}
+
+# lock FD FILE WHAT: one run at a time; a second one waits, and says for whom.
+# The lock is inherited by scripts called from the one that took it.
+lock()
+{
+	local fd=$1 file=$2 what=$3
+
+	case " ${DUP_MMAP_LOCKS:-} " in
+	*" $file "*) return ;;
+	esac
+	mkdir -p "$(dirname "$file")" || die "cannot make $(dirname "$file"); is it writable?"
+	# Append: the holder's note must survive until we have the lock.
+	{ eval "exec $fd>>\"\$file\""; } 2>/dev/null || die "cannot write $file; is it writable?"
+	if ! flock -n "$fd"; then
+		say "$what is in use by another run ($(tail -n1 "$file" 2>/dev/null)); waiting for it"
+		flock "$fd"
+	fi
+	printf '%s, pid %s\n' "$ME" "$$" >"$file"
+	export DUP_MMAP_LOCKS="${DUP_MMAP_LOCKS:-} $file"
+}
+
+lock_build()
+{
+	lock 8 "$BUILD/.lock" "this clone's build/"
+}
+
+# need_space DIR MEGABYTES WHAT
+need_space()
+{
+	local have
+
+	mkdir -p "$1" || die "cannot make $1; is the disk full or the directory not writable?"
+	have=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+	[ "$have" -ge "$2" ] ||
+		die "$3 needs $2 MB in $1 and there are $have MB; free some, or move it (DUP_MMAP_CACHE for the cache, the clone for build/)"
+}
+
+lock_cache()
+{
+	lock 9 "$CACHE/.lock" "the cache $CACHE"
+}
+
+elapsed()
+{
+	printf '%dm%02ds' $((SECONDS_RUN / 60)) $((SECONDS_RUN % 60))
+}
+
+# One line of progress now and then: how many steps the log shows, how long.
+ticker()
+{
+	local label=$1 log=$2 total=$3 start=$SECONDS n every=15 cr='' eol='\n' clock
+
+	if [ -t 1 ]; then
+		every=1 cr='\r\033[K' eol=''
+	fi
+	# A clock without a process that would outlive us.
+	exec {clock}<> <(:)
+	while ! read -rt "$every" -u "$clock"; do
+		n=$(grep -cE '^  (CC|AS|LD|AR|RUSTC|HOSTCC)' "$log" 2>/dev/null) || n=0
+		SECONDS_RUN=$((SECONDS - start))
+		[ "$n" = 0 ] && n='' || n="$n${total:+ of about $total} steps, "
+		# shellcheck disable=SC2059
+		printf "$cr    %s: %s%s$eol" "$label" "$n" "$(elapsed)"
+	done
+}
+
+# run_logged LABEL LOG TOTAL COMMAND...: output goes to LOG; progress, and on
+# failure the end of the log, to the terminal.  TOTAL may be empty.
+run_logged()
+{
+	local label=$1 log=$2 total=$3 start=$SECONDS pid rc=0 hint
+	shift 3
+
+	mkdir -p "$(dirname "$log")"
+	if [ "$V" != 0 ]; then
+		"$@" 2>&1 | tee "$log" || rc=$?
+	else
+		# The command stays in the foreground: a background job of a
+		# script ignores ^C.
+		: >"$log" || die "cannot write $log; is the disk full?"
+		ticker "$label" "$log" "$total" 8>&- 9>&- &
+		pid=$!
+		# shellcheck disable=SC2064 # the pid of now
+		trap "kill $pid 2>/dev/null || :" EXIT
+		"$@" >"$log" 2>&1 || rc=$?
+		kill "$pid" 2>/dev/null || :
+		wait "$pid" 2>/dev/null || :
+		trap - EXIT
+		[ ! -t 1 ] || printf '\r\033[K'
+	fi
+	SECONDS_RUN=$((SECONDS - start))
+	[ "$rc" -ne 0 ] || return 0
+	[ "$rc" -lt 129 ] || die "$label: interrupted; the next run carries on" "$rc"
+	[ "$V" != 0 ] || tail -n 30 "$log" >&2
+	hint="full log: $log"
+	if grep -q 'No space left on device' "$log"; then
+		hint="no space left on device ($(df -Ph "$(dirname "$log")" | awk 'NR == 2 { print $6 ": " $4 " free" }')); free some and run again"
+	fi
+	die "$label failed after $(elapsed); $hint" 1
+}
+
+sha()
+{
+	sha256sum "$@" | cut -d' ' -f1
+}
