@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every file refuses what is not one of its values, with EINVAL and without
+ * changing anything; files that are read or written only, are just that.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "dup_mmap.h"
+#include "kselftest_harness.h"
+
+#define POINT		DM_FAIL "point"
+#define VMA_INDEX	DM_FAIL "vma-index"
+#define ERRNO		DM_FAIL "errno"
+
+FIXTURE(file) {
+	char recovery[16];
+};
+
+FIXTURE_SETUP(file)
+{
+	dm_reset();
+	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+}
+
+FIXTURE_TEARDOWN_PARENT(file)
+{
+	dm_reset();
+	if (self->recovery[0])
+		dm_use_recovery(self->recovery);
+}
+
+static void check_is(struct __test_metadata *_metadata, const char *file,
+		     const char *want)
+{
+	char buf[128];
+
+	ASSERT_GT(dm_read(file, buf, sizeof(buf)), 0) TH_LOG("%s", file);
+	ASSERT_STREQ(want, buf) TH_LOG("%s", file);
+}
+
+static void accepts(struct __test_metadata *_metadata, const char *file,
+		    const char *text, const char *reads)
+{
+	ASSERT_EQ(0, dm_write(file, text)) TH_LOG("'%s' to %s", text, file);
+	check_is(_metadata, file, reads);
+}
+
+static void refuses_bytes(struct __test_metadata *_metadata, const char *file,
+			  const void *data, size_t len)
+{
+	char before[128];
+
+	ASSERT_GT(dm_read(file, before, sizeof(before)), 0);
+	ASSERT_EQ(-EINVAL, dm_write_bytes(file, data, len, 0))
+		TH_LOG("'%.*s' (%zu bytes) to %s", (int)len, (const char *)data,
+		       len, file);
+	check_is(_metadata, file, before);
+}
+
+static void refuses(struct __test_metadata *_metadata, const char *file,
+		    const char *text)
+{
+	refuses_bytes(_metadata, file, text, strlen(text));
+}
+
+/* Said by the file (EINVAL), or by the VFS if it can't be seeked (ESPIPE). */
+static void refuses_offset(struct __test_metadata *_metadata, const char *file,
+			   const char *text, off_t off)
+{
+	char before[128];
+	int ret;
+
+	ASSERT_GT(dm_read(file, before, sizeof(before)), 0);
+	ret = dm_write_bytes(file, text, strlen(text), off);
+	ASSERT_TRUE(ret == -EINVAL || ret == -ESPIPE)
+		TH_LOG("%d for '%s' at %ld to %s", ret, text, (long)off, file);
+	check_is(_metadata, file, before);
+}
+
+/* What no file takes; good is a value it would take. */
+static void refuses_common(struct __test_metadata *_metadata, const char *file,
+			   const char *good)
+{
+	char buf[5000];
+	size_t len = strlen(good);
+
+	refuses(_metadata, file, "\n");
+	refuses(_metadata, file, "no such value");
+	/* A good value, but not alone. */
+	snprintf(buf, sizeof(buf), "%s x", good);
+	refuses(_metadata, file, buf);
+	snprintf(buf, sizeof(buf), "%s\n%s\n", good, good);
+	refuses(_metadata, file, buf);
+	snprintf(buf, sizeof(buf), "%s\xff", good);
+	refuses(_metadata, file, buf);
+	/* NUL inside. */
+	memset(buf, 0, sizeof(buf));
+	memcpy(buf, good, len);
+	memcpy(buf + len + 1, good, len);
+	refuses_bytes(_metadata, file, buf, 2 * len + 1);
+	/* More than 63 bytes, though the rest is white space or zeros. */
+	memset(buf, '\n', sizeof(buf));
+	memcpy(buf, good, len);
+	refuses_bytes(_metadata, file, buf, 64);
+	refuses_bytes(_metadata, file, buf, sizeof(buf));
+	memset(buf, 'x', sizeof(buf));
+	refuses_bytes(_metadata, file, buf, sizeof(buf));
+	refuses_offset(_metadata, file, good, 1);
+	refuses_offset(_metadata, file, good, 4096);
+}
+
+TEST_F(file, recovery)
+{
+	accepts(_metadata, "recovery", "upstream", "rust [upstream]\n");
+	refuses_common(_metadata, "recovery", "rust");
+	refuses(_metadata, "recovery", "Rust");
+	refuses(_metadata, "recovery", "rus");
+	refuses(_metadata, "recovery", "rusty");
+	refuses(_metadata, "recovery", "[rust]");
+	refuses(_metadata, "recovery", "rust upstream");
+	refuses(_metadata, "recovery", "0");
+	accepts(_metadata, "recovery", "rust\n", "[rust] upstream\n");
+	accepts(_metadata, "recovery", "upstream\n", "rust [upstream]\n");
+	accepts(_metadata, "recovery", "rust", "[rust] upstream\n");
+}
+
+TEST_F(file, point)
+{
+	char text[64];
+	int p;
+
+	check_is(_metadata, POINT, "any\n");
+	for (p = 0; p < DM_NR_POINTS; p++) {
+		snprintf(text, sizeof(text), "%s\n", dm_points[p].name);
+		accepts(_metadata, POINT, text, text);
+		accepts(_metadata, POINT, dm_points[p].name, text);
+	}
+	refuses_common(_metadata, POINT, "mt-dup");
+	refuses(_metadata, POINT, "MT-DUP");
+	refuses(_metadata, POINT, "mt_dup");
+	refuses(_metadata, POINT, "mt-du");
+	refuses(_metadata, POINT, "mt-dup-");
+	refuses(_metadata, POINT, "0");
+	refuses(_metadata, POINT, "mt-dup,vm-area-dup");
+	accepts(_metadata, POINT, "any", "any\n");
+}
+
+TEST_F(file, vma_index)
+{
+	check_is(_metadata, VMA_INDEX, "-1\n");
+	accepts(_metadata, VMA_INDEX, "7", "7\n");
+	refuses_common(_metadata, VMA_INDEX, "3");
+	refuses(_metadata, VMA_INDEX, "-2");
+	refuses(_metadata, VMA_INDEX, "-0x80000000");
+	refuses(_metadata, VMA_INDEX, "x");
+	refuses(_metadata, VMA_INDEX, "1x");
+	refuses(_metadata, VMA_INDEX, "0x");
+	refuses(_metadata, VMA_INDEX, "08");
+	refuses(_metadata, VMA_INDEX, "1.0");
+	refuses(_metadata, VMA_INDEX, "1 2");
+	refuses(_metadata, VMA_INDEX, "--1");
+	refuses(_metadata, VMA_INDEX, "-");
+	refuses(_metadata, VMA_INDEX, "any");
+	refuses(_metadata, VMA_INDEX, "9223372036854775808");
+	refuses(_metadata, VMA_INDEX, "-9223372036854775809");
+	refuses(_metadata, VMA_INDEX, "18446744073709551615");
+	refuses(_metadata, VMA_INDEX, "18446744073709551616");
+	refuses(_metadata, VMA_INDEX, "0x10000000000000001");
+	accepts(_metadata, VMA_INDEX, "0\n", "0\n");
+	accepts(_metadata, VMA_INDEX, "0x1f\n", "31\n");
+	accepts(_metadata, VMA_INDEX, "010", "8\n");
+	accepts(_metadata, VMA_INDEX, "65535", "65535\n");
+	accepts(_metadata, VMA_INDEX, "-1", "-1\n");
+}
+
+TEST_F(file, errno_)
+{
+	check_is(_metadata, ERRNO, "0\n");
+	accepts(_metadata, ERRNO, "-4", "-4\n");
+	refuses_common(_metadata, ERRNO, "-12");
+	refuses(_metadata, ERRNO, "1");
+	refuses(_metadata, ERRNO, "12");
+	refuses(_metadata, ERRNO, "-4096");
+	refuses(_metadata, ERRNO, "-0x1000");
+	refuses(_metadata, ERRNO, "4294967284");
+	refuses(_metadata, ERRNO, "18446744073709551604");
+	refuses(_metadata, ERRNO, "-4294967308");
+	refuses(_metadata, ERRNO, "-9223372036854775809");
+	refuses(_metadata, ERRNO, "ENOMEM");
+	refuses(_metadata, ERRNO, "- 12");
+	refuses(_metadata, ERRNO, "-12 x");
+	accepts(_metadata, ERRNO, "-4095", "-4095\n");
+	accepts(_metadata, ERRNO, "-0xc\n", "-12\n");
+	accepts(_metadata, ERRNO, "-014", "-12\n");
+	accepts(_metadata, ERRNO, "0", "0\n");
+}
+
+/* fail_dup_mmap/ has the files of every fault_attr, which behave as usual. */
+TEST_F(file, fault_attr)
+{
+	static const char * const needed[] = {
+		"probability", "interval", "times", "space", "verbose",
+		"verbose_ratelimit_interval_ms", "verbose_ratelimit_burst",
+		"task-filter", "point", "vma-index", "errno",
+	};
+	static const char * const bad[] = { "x", "1x", "99999999999999999999999" };
+	char name[300], buf[128];
+	struct dirent *e;
+	struct stat st;
+	int n = 0, ret;
+	size_t i;
+	DIR *d;
+
+	for (i = 0; i < ARRAY_SIZE(needed); i++) {
+		snprintf(name, sizeof(name), DM_DIR "/" DM_FAIL "%s", needed[i]);
+		ASSERT_EQ(0, access(name, F_OK)) TH_LOG("no %s", name);
+	}
+	d = opendir(DM_DIR "/" DM_FAIL);
+	ASSERT_NE(NULL, d);
+	while ((e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(name, sizeof(name), DM_DIR "/" DM_FAIL "%s", e->d_name);
+		ASSERT_EQ(0, stat(name, &st));
+		EXPECT_EQ(S_IFREG | 0600, st.st_mode) TH_LOG("%s", e->d_name);
+		EXPECT_EQ(0, st.st_uid);
+		snprintf(name, sizeof(name), DM_FAIL "%s", e->d_name);
+		ASSERT_GT(dm_read(name, buf, sizeof(buf)), 0) TH_LOG("%s", name);
+		for (i = 0; i < ARRAY_SIZE(bad); i++) {
+			ret = dm_write(name, bad[i]);
+			if (!strcmp(e->d_name, "task-filter")) {
+				/*
+				 * debugfs ignores what is no bool, and looks at
+				 * the first character only.
+				 */
+				if (bad[i][0] != 'x')
+					continue;
+			} else {
+				EXPECT_TRUE(ret == -EINVAL || ret == -ERANGE)
+					TH_LOG("%d for '%s' to %s", ret, bad[i],
+					       name);
+			}
+			check_is(_metadata, name, buf);
+		}
+		n++;
+	}
+	closedir(d);
+	EXPECT_GE(n, (int)ARRAY_SIZE(needed));
+}
+
+TEST_F(file, defaults)
+{
+	check_is(_metadata, DM_FAIL "probability", "0\n");
+	check_is(_metadata, DM_FAIL "interval", "1\n");
+	check_is(_metadata, DM_FAIL "times", "1\n");
+	check_is(_metadata, DM_FAIL "space", "0\n");
+	check_is(_metadata, DM_FAIL "verbose", "2\n");
+	check_is(_metadata, DM_FAIL "task-filter", "N\n");
+	check_is(_metadata, POINT, "any\n");
+	check_is(_metadata, VMA_INDEX, "-1\n");
+	check_is(_metadata, ERRNO, "0\n");
+}
+
+TEST_F(file, modes)
+{
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} f[] = {
+		{ "recovery", 0600 },	{ "points", 0400 },
+		{ "last", 0400 },	{ "stats", 0400 },
+		{ "reset", 0200 },
+	};
+	char path[256];
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(f); i++) {
+		snprintf(path, sizeof(path), DM_DIR "/%s", f[i].name);
+		ASSERT_EQ(0, stat(path, &st)) TH_LOG("%s", path);
+		EXPECT_EQ(S_IFREG | f[i].mode, st.st_mode) TH_LOG("%s", path);
+		EXPECT_EQ(0, st.st_uid);
+	}
+}
+
+/* Root may open them against their mode, and must still not get anywhere. */
+TEST_F(file, read_only)
+{
+	static const char * const f[] = { "points", "last", "stats" };
+	static char before[8192], after[8192];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(f); i++) {
+		dm_read(f[i], before, sizeof(before));
+		EXPECT_GT(0, dm_write(f[i], "1")) TH_LOG("%s", f[i]);
+		dm_read(f[i], after, sizeof(after));
+		/* Counters move whenever anyone forks. */
+		if (!strcmp(f[i], "last"))
+			EXPECT_STREQ(before, after);
+	}
+}
+
+TEST_F(file, write_only)
+{
+	char buf[64];
+
+	EXPECT_GE(0, dm_read("reset", buf, sizeof(buf)));
+}
+
+static int open_all(void *arg)
+{
+	static const char * const f[] = {
+		"recovery", "points", "last", "stats", "reset", POINT, VMA_INDEX,
+		ERRNO, DM_FAIL "probability",
+	};
+	char path[256];
+	size_t i;
+
+	(void)arg;
+	if (setgid(65534) || setuid(65534))
+		return 100;
+	for (i = 0; i < ARRAY_SIZE(f); i++) {
+		snprintf(path, sizeof(path), DM_DIR "/%s", f[i]);
+		if (open(path, O_RDONLY) >= 0 || errno != EACCES ||
+		    open(path, O_WRONLY) >= 0 || errno != EACCES)
+			return i + 1;
+	}
+	return 0;
+}
+
+TEST_F(file, root_only)
+{
+	EXPECT_EQ(0, dm_fork_run(open_all, NULL));
+}
+
+TEST_F(file, reset)
+{
+	static const char * const texts[] = { "1", "0", "x", "\n", "anything goes" };
+	struct dm_counts counts;
+	struct dm_record rec;
+	struct dm_stats stats;
+	size_t i;
+	int p;
+
+	for (i = 0; i < ARRAY_SIZE(texts); i++) {
+		ASSERT_STREQ("", dm_use_recovery("upstream"));
+		ASSERT_STREQ("", dm_shoot(DM_VM_AREA_DUP, 2, -4, "upstream", &rec));
+		ASSERT_EQ(0, dm_write(DM_FAIL "probability", "50"));
+		ASSERT_EQ(0, dm_write(DM_FAIL "interval", "9"));
+		ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+		ASSERT_EQ(0, dm_write(DM_FAIL "space", "8"));
+
+		ASSERT_EQ(0, dm_write("reset", texts[i])) TH_LOG("'%s'", texts[i]);
+
+		file_defaults(_metadata, self, variant);
+		EXPECT_STREQ("upstream", dm_recovery());
+		ASSERT_STREQ("", dm_get_record(&rec));
+		EXPECT_TRUE(rec.none);
+		ASSERT_STREQ("", dm_get_stats(&stats));
+		EXPECT_EQ(0, stats.failed);
+		EXPECT_EQ(0, stats.injected);
+		EXPECT_EQ(0, stats.rust);
+		EXPECT_EQ(0, stats.upstream);
+		EXPECT_EQ(0, stats.torn_down);
+		EXPECT_EQ(0, stats.uncharged);
+		ASSERT_STREQ("", dm_get_counts(&counts));
+		for (p = 0; p < DM_NR_POINTS; p++)
+			EXPECT_EQ(0, counts.injected[p]);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	dm_skip_unless_available();
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which fork fails, and where: what is selected, nothing else, once. */
+#include <dirent.h>
+#include <fcntl.h>
+
+#include "dup_mmap.h"
+#include "kselftest_harness.h"
+
+#define DEBUGFS		"/sys/kernel/debug/"
+
+FIXTURE(target) {
+	char recovery[16];
+	int nth;	/* fail-nth of this task */
+};
+
+/*
+ * fail-nth counts what any fault_attr is asked, and on a debug kernel kmemleak
+ * and others allocate in ways that failslab counts. A stack filter that nothing
+ * passes takes those out. Returns false if that can't be done.
+ */
+static bool count_others(bool count)
+{
+	struct dirent *e;
+	char path[300];
+	bool ok = true;
+	DIR *d = opendir(DEBUGFS);
+
+	if (!d)
+		return false;
+	while ((e = readdir(d))) {
+		if (strncmp(e->d_name, "fail", 4))
+			continue;
+		snprintf(path, sizeof(path), DEBUGFS "%s/require-end", e->d_name);
+		if (dm_write_path(path, count ? "0xffffffffffffffff" : "0"))
+			ok = false;
+	}
+	closedir(d);
+	return ok;
+}
+
+FIXTURE_SETUP(target)
+{
+	self->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	dm_reset();
+	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+}
+
+FIXTURE_TEARDOWN_PARENT(target)
+{
+	count_others(true);
+	dm_reset();
+	if (self->recovery[0])
+		dm_use_recovery(self->recovery);
+}
+
+/* 0 or the errno of a fork. */
+static int try_fork(void)
+{
+	int err;
+	pid_t pid = dm_fork(&err);
+
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return err;
+}
+
+static int first_reached(enum dm_point point, const struct dm_maps *maps, int nth)
+{
+	int v;
+
+	for (v = 0; v < maps->nr; v++)
+		if (dm_reached(point, &maps->vma[v]) && !--nth)
+			return v;
+	return -1;
+}
+
+TEST_F(target, nothing_fails_by_default)
+{
+	/* Even a task that asks for it. */
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
+	EXPECT_EQ(0, try_fork());
+}
+
+TEST_F(target, only_tasks_that_ask_for_it)
+{
+	struct dm_stats a, b;
+
+	ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "0"));
+	ASSERT_STREQ("", dm_get_stats(&a));
+	EXPECT_EQ(0, try_fork());
+	ASSERT_STREQ("", dm_get_stats(&b));
+	EXPECT_EQ(a.injected, b.injected);
+	EXPECT_EQ(1, dm_read_number(DM_DIR "/" DM_FAIL "times"));
+
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
+	EXPECT_EQ(ENOMEM, try_fork());
+}
+
+TEST_F(target, once)
+{
+	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, -1, 0));
+	EXPECT_EQ(ENOMEM, try_fork());
+	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, try_fork());
+}
+
+TEST_F(target, three_times)
+{
+	int i;
+
+	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, -1, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "3"));
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(ENOMEM, try_fork());
+	EXPECT_EQ(0, try_fork());
+}
+
+TEST_F(target, every_time)
+{
+	int i;
+
+	ASSERT_STREQ("", dm_arm(DM_COPY_PAGE_RANGE, -1, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(ENOMEM, try_fork());
+	dm_disarm();
+	EXPECT_EQ(0, try_fork());
+}
+
+TEST_F(target, any_point_is_the_first_one)
+{
+	struct dm_record rec;
+
+	ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "point", "any"));
+	EXPECT_EQ(ENOMEM, try_fork());
+	ASSERT_STREQ("", dm_get_record(&rec));
+	EXPECT_STREQ("mmap-write-lock", rec.point);
+	EXPECT_EQ(-1, rec.index);
+}
+
+TEST_F(target, any_point_of_a_vma_is_its_first_one)
+{
+	struct dm_record rec;
+
+	ASSERT_STREQ("", dm_arm(DM_MT_DUP, 2, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "point", "any"));
+	EXPECT_EQ(ENOMEM, try_fork());
+	ASSERT_STREQ("", dm_get_record(&rec));
+	EXPECT_STREQ("vma-start-write", rec.point);
+	EXPECT_EQ(2, rec.index);
+}
+
+TEST_F(target, points_without_a_vma_have_no_index)
+{
+	static const enum dm_point p[] = {
+		DM_MMAP_WRITE_LOCK, DM_MT_DUP, DM_ARCH_DUP_MMAP
+	};
+	struct dm_record rec;
+	size_t i;
+
+	/* Fork has to work with these: dm_shoot() knows. */
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		EXPECT_STREQ("", dm_shoot(p[i], 0, 0, self->recovery, &rec));
+}
+
+TEST_F(target, no_such_vma)
+{
+	static struct dm_maps maps;
+	struct dm_record rec;
+
+	ASSERT_STREQ("", dm_get_maps(&maps));
+	EXPECT_STREQ("", dm_shoot(DM_VM_AREA_DUP, maps.nr, 0, self->recovery, &rec));
+	EXPECT_TRUE(rec.none);
+	EXPECT_STREQ("", dm_shoot(DM_VM_AREA_DUP, maps.nr - 1, 0, self->recovery,
+				  &rec));
+}
+
+TEST_F(target, fail_nth_counts_vmas)
+{
+	static struct dm_maps maps;
+	struct dm_record rec;
+	char buf[16];
+	int nth, want;
+
+	if (self->nth < 0)
+		SKIP(return, "no /proc/thread-self/fail-nth");
+	if (!count_others(false))
+		SKIP(return, "can't filter failslab and the like (CONFIG_FAULT_INJECTION_STACKTRACE_FILTER)");
+	ASSERT_EQ(0, dm_write(DM_FAIL "verbose", "0"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "point", "vm-area-dup"));
+	ASSERT_STREQ("", dm_get_maps(&maps));
+	/*
+	 * The probability stays 0: fail-nth asks for no other setting. It counts
+	 * what should_fail() is asked, that is the points that match.
+	 */
+	for (nth = 1; nth < 100; nth++) {
+		snprintf(buf, sizeof(buf), "%d", nth);
+		ASSERT_EQ(strlen(buf), pwrite(self->nth, buf, strlen(buf), 0));
+		want = first_reached(DM_VM_AREA_DUP, &maps, nth);
+		if (want < 0)
+			break;
+		ASSERT_EQ(ENOMEM, try_fork()) TH_LOG("nth %d", nth);
+		ASSERT_STREQ("", dm_get_record(&rec));
+		ASSERT_STREQ("vm-area-dup", rec.point);
+		ASSERT_EQ(want, rec.index);
+		ASSERT_EQ('y', rec.injected);
+	}
+	/* One more than there are: not used up, and fork works. */
+	EXPECT_EQ(0, try_fork());
+	EXPECT_GT(pread(self->nth, buf, sizeof(buf) - 1, 0), 0);
+	EXPECT_EQ(1, atoi(buf));
+	ASSERT_EQ(1, pwrite(self->nth, "0", 1, 0));
+	EXPECT_GT(nth, 3);
+}
+
+TEST_F(target, reset_disarms)
+{
+	ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
+	ASSERT_EQ(0, dm_write("reset", "1"));
+	/* Still asking for it. */
+	EXPECT_EQ(0, try_fork());
+}
+
+/* The C library's fork() sees the same as the bare system call. */
+TEST_F(target, libc_fork)
+{
+	pid_t pid;
+
+	ASSERT_STREQ("", dm_arm(DM_COPY_PAGE_RANGE, -1, 0));
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	EXPECT_EQ(-1, pid);
+	EXPECT_EQ(ENOMEM, errno);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
+/* vfork() and threads share the address space: there is nothing to fail. */
+TEST_F(target, clone_vm_is_not_hit)
+{
+	pid_t pid;
+
+	ASSERT_STREQ("", dm_arm(DM_MMAP_WRITE_LOCK, -1, 0));
+	pid = vfork();
+	if (!pid)
+		_exit(0);
+	EXPECT_GT(pid, 0);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	EXPECT_EQ(1, dm_read_number(DM_DIR "/" DM_FAIL "times"));
+}
+
+int main(int argc, char **argv)
+{
+	dm_skip_unless_available();
+	return test_harness_run(argc, argv);
+}
