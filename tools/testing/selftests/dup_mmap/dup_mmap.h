@@ -51,7 +51,7 @@ struct dm_point_info {
 
 extern const struct dm_point_info dm_points[DM_NR_POINTS];
 
-/* The address space as /proc/self/smaps shows it; index = position in it. */
+/* The address space as /proc/self/maps shows it; index = position in it. */
 struct dm_vma {
 	unsigned long start, end;
 	bool dontcopy, wipeonfork, account;
@@ -152,7 +152,8 @@ void dm_reset(void);
 
 /*
  * Arm a failure for this task only, once. A fork made by anyone else, the test
- * harness included, must not fail.
+ * harness included, must not fail. Settings not named here are as dm_reset()
+ * leaves them.
  */
 const char *dm_arm(enum dm_point point, int index, int err);
 void dm_disarm(void);
@@ -162,7 +163,9 @@ pid_t dm_fork(int *err);
 /* The same, and the child's exit status is what fn(arg) returns. */
 int dm_fork_run(int (*fn)(void *arg), void *arg);
 
+/* The flags are in smaps, which takes the kernel ten times as long. */
 const char *dm_get_maps(struct dm_maps *maps);
+const char *dm_get_maps_and_flags(struct dm_maps *maps);
 const char *dm_get_record(struct dm_record *rec);
 const char *dm_get_stats(struct dm_stats *stats);
 const char *dm_get_counts(struct dm_counts *counts);

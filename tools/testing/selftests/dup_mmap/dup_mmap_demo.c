@@ -234,7 +234,7 @@ int main(int argc, char **argv)
 			memset(&own[i], 0, sizeof(own[i]));
 	}
 	dm_reset();
-	why = dm_get_maps(&maps);
+	why = dm_get_maps_and_flags(&maps);
 	if (*why) {
 		fprintf(stderr, "%s: %s\n", argv[0], why);
 		return 1;
@@ -264,6 +264,6 @@ int main(int argc, char **argv)
 	if (!keep)
 		unload();
 
-	printf("\n%s\n", bad ? "Something is BAD, see above." : "All is well.");
+	printf("%s\n", bad ? "Something is BAD, see above." : "All is well.");
 	return !!bad;
 }

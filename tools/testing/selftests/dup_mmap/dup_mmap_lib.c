@@ -242,8 +242,6 @@ const char *dm_arm(enum dm_point point, int index, int err)
 		{ DM_FAIL "probability", "0" },
 		{ DM_FAIL "task-filter", "Y" },
 		{ DM_FAIL "verbose", "0" },	/* no stack dump on the console */
-		{ DM_FAIL "interval", "1" },
-		{ DM_FAIL "space", "0" },
 		{ DM_FAIL "times", "1" },
 		{ DM_FAIL "point", dm_points[point].name },
 		{ DM_FAIL "vma-index", nr },
@@ -301,53 +299,84 @@ int dm_fork_run(int (*fn)(void *arg), void *arg)
 
 /* The address space */
 
+/* A line of maps, or the first one of a VMA in smaps. */
+static bool parse_vma(const char *line, struct dm_vma *vma)
+{
+	unsigned long start, end;
+	char perms[5];
+	int name = 0;
+
+	if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %*u %n", &start, &end, perms,
+		   &name) != 3 || !name)
+		return false;
+	/* Shown for every process of x86, but it is no VMA. */
+	if (!strncmp(line + name, "[vsyscall]", 10))
+		return false;
+	memset(vma, 0, sizeof(*vma));
+	vma->start = start;
+	vma->end = end;
+	vma->no_access = !strncmp(perms, "---", 3);
+	snprintf(vma->name, sizeof(vma->name), "%.*s",
+		 (int)strcspn(line + name, "\n"), line + name);
+	return true;
+}
+
 const char *dm_get_maps(struct dm_maps *maps)
 {
-	static char smaps[262144];
-	struct dm_vma *vma = NULL;
-	char *line, *next;
+	const char *line, *next;
 	ssize_t n;
 
 	n = dm_read_path("/proc/self/maps", maps->text, sizeof(maps->text));
 	if (n <= 0 || n == sizeof(maps->text) - 1)
 		return say("reading /proc/self/maps: %zd", n);
 	maps->len = n;
+	maps->nr = 0;
+	for (line = maps->text; *line; line = next + 1) {
+		next = strchr(line, '\n');
+		if (!next)
+			return "the last line of /proc/self/maps is cut off";
+		if (maps->nr == DM_MAX_VMAS)
+			return "too many VMAs";
+		maps->nr += parse_vma(line, &maps->vma[maps->nr]);
+	}
+	return maps->nr ? "" : "no VMA in /proc/self/maps";
+}
+
+const char *dm_get_maps_and_flags(struct dm_maps *maps)
+{
+	static char smaps[262144];
+	struct dm_vma *vma = NULL, v;
+	char *line, *next;
+	const char *why;
+	ssize_t n;
+	int i = 0;
+
+	why = dm_get_maps(maps);
+	if (*why)
+		return why;
 	n = dm_read_path("/proc/self/smaps", smaps, sizeof(smaps));
 	if (n <= 0 || n == sizeof(smaps) - 1)
 		return say("reading /proc/self/smaps: %zd", n);
-
-	maps->nr = 0;
 	for (line = smaps; *line; line = next) {
-		unsigned long start, end;
-		char perms[5];
-		int name = 0;
-
 		next = strchr(line, '\n');
 		if (!next)
 			return "the last line of /proc/self/smaps is cut off";
 		*next++ = '\0';
-		if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %*u %n",
-			   &start, &end, perms, &name) == 3 && name) {
-			/* Shown for every process of x86, but it is no VMA. */
-			if (!strcmp(line + name, "[vsyscall]")) {
-				vma = NULL;
+		if (!strncmp(line, "VmFlags:", 8)) {
+			if (!vma)
 				continue;
-			}
-			if (maps->nr == DM_MAX_VMAS)
-				return "too many VMAs";
-			vma = &maps->vma[maps->nr++];
-			memset(vma, 0, sizeof(*vma));
-			vma->start = start;
-			vma->end = end;
-			vma->no_access = !strncmp(perms, "---", 3);
-			snprintf(vma->name, sizeof(vma->name), "%s", line + name);
-		} else if (vma && !strncmp(line, "VmFlags:", 8)) {
 			vma->dontcopy = strstr(line, " dc");
 			vma->wipeonfork = strstr(line, " wf");
 			vma->account = strstr(line, " ac");
+			vma = NULL;
+		} else if (parse_vma(line, &v)) {
+			if (i == maps->nr || maps->vma[i].start != v.start ||
+			    maps->vma[i].end != v.end)
+				return "/proc/self/maps and smaps differ";
+			vma = &maps->vma[i++];
 		}
 	}
-	return maps->nr ? "" : "no VMA in /proc/self/smaps";
+	return i == maps->nr ? "" : "/proc/self/maps and smaps differ";
 }
 
 /* What must happen */
@@ -708,7 +737,7 @@ static const char *shoot_once(enum dm_point point, int index, int err,
 	long times;
 	pid_t pid;
 
-	why = dm_get_maps(&before);
+	why = dm_get_maps_and_flags(&before);
 	if (*why)
 		return why;
 	dm_model(&before, point, index, err, &want);
@@ -1179,7 +1208,7 @@ int dm_nr_fds(void)
 {
 	int fd, n = 0;
 
-	for (fd = 0; fd < 256; fd++)
+	for (fd = 0; fd < 64; fd++)
 		if (fcntl(fd, F_GETFD) >= 0)
 			n++;
 	return n;

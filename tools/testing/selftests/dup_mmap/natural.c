@@ -35,7 +35,7 @@ FIXTURE_SETUP(natural)
 	self->kbytes = dm_read_number(OVERCOMMIT_KBYTES);
 	self->ratio = dm_read_number(OVERCOMMIT_RATIO);
 	if (self->mode < 0 || self->kbytes < 0 || self->ratio < 0)
-		SKIP(return, "no " OVERCOMMIT_MEMORY " (CONFIG_PROC_SYSCTL)");
+		SKIP(return, "no " OVERCOMMIT_MEMORY " (CONFIG_SYSCTL)");
 	dm_reset();
 	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
 	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
@@ -75,7 +75,7 @@ TEST_F(natural, overcommit)
 		SKIP(return, "mmap of %lu MB: %s", LARGE >> 20, strerror(errno));
 	large[0] = 1;
 
-	ASSERT_STREQ("", dm_get_maps(&before));
+	ASSERT_STREQ("", dm_get_maps_and_flags(&before));
 	for (v = 0; v < before.nr; v++)
 		if (before.vma[v].start <= (unsigned long)large &&
 		    before.vma[v].end >= (unsigned long)large + LARGE)

@@ -170,7 +170,7 @@ TEST_F(target, no_such_vma)
 	static struct dm_maps maps;
 	struct dm_record rec;
 
-	ASSERT_STREQ("", dm_get_maps(&maps));
+	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
 	EXPECT_STREQ("", dm_shoot(DM_VM_AREA_DUP, maps.nr, 0, self->recovery, &rec));
 	EXPECT_TRUE(rec.none);
 	EXPECT_STREQ("", dm_shoot(DM_VM_AREA_DUP, maps.nr - 1, 0, self->recovery,
@@ -187,10 +187,10 @@ TEST_F(target, fail_nth_counts_vmas)
 	if (self->nth < 0)
 		SKIP(return, "no /proc/thread-self/fail-nth");
 	if (!count_others(false))
-		SKIP(return, "can't filter failslab and the like (CONFIG_FAULT_INJECTION_STACKTRACE_FILTER)");
+		SKIP(return, "no stack filter (CONFIG_FAULT_INJECTION_STACKTRACE_FILTER)");
 	ASSERT_EQ(0, dm_write(DM_FAIL "verbose", "0"));
 	ASSERT_EQ(0, dm_write(DM_FAIL "point", "vm-area-dup"));
-	ASSERT_STREQ("", dm_get_maps(&maps));
+	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
 	/*
 	 * The probability stays 0: fail-nth asks for no other setting. It counts
 	 * what should_fail() is asked, that is the points that match.
