@@ -22,8 +22,14 @@ rust-analyzer:
 	@scripts/check-kdir $(KDIR)
 	$(KBUILD) rust-analyzer
 
+# What a module build leaves in place; no kernel is needed to remove it.
 clean:
-	@if [ -f $(KDIR)/Makefile ] && [ -f Module.symvers ]; then $(KBUILD) clean; fi
+	rm -rf build/*/module build/*/clippy build/*/selftests build/*/initramfs*
+	rm -f Module.symvers modules.order rust-project.json rust/bindings/generated.rs .module-common.o
+	find . -path ./build -prune -o -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o \
+		-name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' \) -exec rm -f {} +
+
+distclean: clean
 	rm -rf build
 
 demo:
@@ -37,6 +43,9 @@ kernel:
 
 check:
 	@scripts/check
+
+check-broken:
+	@scripts/check-broken
 
 kselftest:
 	@scripts/check $(T)
@@ -52,16 +61,18 @@ help:
 	@echo 'make vm               a shell in that VM, module loaded'
 	@echo 'make check            all tests, in a VM with the debug kernel'
 	@echo 'make kselftest T=name one of them'
+	@echo 'make check-broken     do the tests notice a recovery that is wrong on purpose'
 	@echo 'make kernel           build the patched kernel [FLAVOUR=lean|debug]'
 	@echo 'make                  the module only, for a kernel built already [KDIR=]'
 	@echo 'make modules_install  install that module for KDIR'
 	@echo 'make lint             rustfmt, clippy, checkpatch, shellcheck'
 	@echo 'make patches-check    do the kernel patches still apply'
 	@echo 'make rust-analyzer    rust-project.json for an editor [KDIR=]'
-	@echo 'make clean            remove build/ and what a module build left'
+	@echo 'make clean            remove what was built, but for the kernels'
+	@echo 'make distclean        remove build/ altogether (the cache stays)'
 	@echo
 	@echo 'Variables: ARCH (x86_64), FLAVOUR (lean; debug for tests), V=1, JOBS,'
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
-.PHONY: modules modules_install rust-analyzer clean demo vm kernel check kselftest lint \
-	patches-check help
+.PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check \
+	check-broken kselftest lint patches-check help

@@ -3,7 +3,7 @@
 # Common ground of the scripts; sourced, not run.
 #
 # Environment: ARCH (x86_64), FLAVOUR (lean), V (1 shows the commands), JOBS,
-# TOOLCHAIN (host: no Debian root), DUP_MMAP_CACHE.
+# TOOLCHAIN (host: no Debian root), DUP_MMAP_CACHE, BROKEN (see check-broken).
 
 set -Eeuo pipefail
 # What no one foresaw does not end without a word.
@@ -35,6 +35,13 @@ die()
 	exit "${2:-2}"
 }
 
+# failed CODE MESSAGE: die, unless it was the person who ended the command.
+failed()
+{
+	[ "$1" -lt 129 ] || die "interrupted; the next run carries on" "$1"
+	die "$2"
+}
+
 case $TOP$CACHE in
 *[[:space:]:]*) die "kbuild cannot handle blanks or colons in $TOP or $CACHE; move the clone, or set DUP_MMAP_CACHE" ;;
 esac
@@ -52,7 +59,7 @@ arch_vars()
 	x86_64)
 		IMAGE_TARGET=bzImage IMAGE=arch/x86/boot/bzImage
 		QEMU=(qemu-system-x86_64 -M pc) TCG_CPU=max CONSOLE=ttyS
-		# Without ACPI a guest ends by a triple fault.
+		# A guest ends by a reset: what that takes depends on no firmware.
 		ARCH_APPEND="earlyprintk=serial,ttyS1,115200 reboot=t" ;;
 	arm64)
 		IMAGE_TARGET=Image IMAGE=arch/arm64/boot/Image
@@ -65,6 +72,13 @@ arch_vars()
 	[ -f "$TOP/configs/$FLAVOUR.config" ] || die "FLAVOUR=$FLAVOUR is unknown: there is no configs/$FLAVOUR.config"
 	OUT=$BUILD/$ARCH-$FLAVOUR
 	KOUT=$OUT/kernel
+	# Where the module's source is, and where it is built.
+	SRC=$TOP MOD=$OUT/module
+	if [ -n "${BROKEN:-}" ]; then
+		BREAK=$TOP/tools/testing/selftests/dup_mmap/broken/$BROKEN.patch
+		[ -f "$BREAK" ] || die "BROKEN=$BROKEN is unknown: there is no ${BREAK#"$TOP"/}"
+		SRC=$OUT/broken.src MOD=$OUT/broken
+	fi
 }
 
 # Run a command in the toolchain root, or on the host with TOOLCHAIN=host.
@@ -182,7 +196,7 @@ run_logged()
 	fi
 	SECONDS_RUN=$((SECONDS - start))
 	[ "$rc" -ne 0 ] || return 0
-	[ "$rc" -lt 129 ] || die "$label: interrupted; the next run carries on" "$rc"
+	[ "$rc" -lt 129 ] || failed "$rc" ""
 	[ "$V" != 0 ] || tail -n 30 "$log" >&2
 	hint="full log: $log"
 	if grep -q 'No space left on device' "$log"; then
