@@ -315,8 +315,10 @@ impl<'a> CopiedVma<'a> {
     fn nr_accounted(&self) -> usize {
         // SAFETY: By the type invariants the VMA is valid.
         if unsafe { raw::helper_vma_accounted(self.vma.as_ptr()) } {
+            // SAFETY: As above, and its lock is held.
+            let start = unsafe { vm_start(self.vma) };
             // SAFETY: As above.
-            let (start, end) = unsafe { (vm_start(self.vma), vm_end(self.vma)) };
+            let end = unsafe { vm_end(self.vma) };
 
             end.wrapping_sub(start) >> PAGE_SHIFT
         } else {
@@ -347,9 +349,11 @@ impl<'a> CopiedVma<'a> {
 impl<'a> ChildMm<'a, NoCopies> {
     /// Frees the tree's nodes, but none of the parent's VMAs that are in it: `__mt_destroy()`.
     pub(crate) fn destroy_tree(self) -> ChildMm<'a, TornDown> {
-        // SAFETY: By the type invariants the mm is valid, its lock write-held, and no reader walks
-        // the tree under RCU.
-        unsafe { bindings::__mt_destroy(&raw mut (*self.mm.as_ptr()).__bindgen_anon_1.mm_mt) };
+        // SAFETY: By the type invariants the mm is valid.
+        let tree = unsafe { &raw mut (*self.mm.as_ptr()).__bindgen_anon_1.mm_mt };
+        // SAFETY: By the type invariants the tree's lock, the mmap lock, is write-held, and no
+        // reader walks the tree under RCU.
+        unsafe { bindings::__mt_destroy(tree) };
 
         // INVARIANT: Destroyed is empty.
         self.with_state(TornDown(()))
