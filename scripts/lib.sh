@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Common ground of the scripts; sourced, not run.
 #
-# Environment: ARCH (x86_64), FLAVOUR (lean), V (1 shows the commands), JOBS,
+# Environment: ARCH (the host's), FLAVOUR (lean), V (1 shows the commands), JOBS,
 # TOOLCHAIN (host: no Debian root), DUP_MMAP_CACHE, BROKEN (see check-broken).
 
 set -Eeuo pipefail
@@ -50,10 +50,18 @@ case $CACHE in
 *) die "DUP_MMAP_CACHE must be an absolute path, not $CACHE" ;;
 esac
 
+# The architecture of the host, as the kernel calls it.
+host_arch()
+{
+	uname -m | sed s/aarch64/arm64/
+}
+
 # Everything that depends on the architecture is in this one table.
 arch_vars()
 {
-	ARCH=${ARCH:-x86_64}
+	local fragment
+
+	ARCH=${ARCH:-$(host_arch)}
 	FLAVOUR=${FLAVOUR:-lean}
 	case $ARCH in
 	x86_64)
@@ -61,18 +69,25 @@ arch_vars()
 		# Without five-level page tables: identify_cpu() clears the
 		# features for a moment, and KASAN takes the direct map for
 		# wild if an interrupt comes in then.
-		QEMU=(qemu-system-x86_64 -M pc) TCG_CPU=max,la57=off CONSOLE=ttyS
+		QEMU=(qemu-system-x86_64 -M pc) TCG=(-cpu max,la57=off) CONSOLE=ttyS
 		# A guest ends by a reset: what that takes depends on no firmware.
 		ARCH_APPEND="earlyprintk=serial,ttyS1,115200 reboot=t" ;;
 	arm64)
 		IMAGE_TARGET=Image IMAGE=arch/arm64/boot/Image
-		QEMU=(qemu-system-aarch64 -M virt) TCG_CPU=cortex-a72 CONSOLE=ttyAMA
-		ARCH_APPEND="earlycon" ;;
+		# Pointer authentication as QEMU likes it: in the architecture's
+		# own cipher it takes longer than everything else.
+		QEMU=(qemu-system-aarch64 -M virt) CONSOLE=ttyAMA
+		TCG=(-cpu max,pauth-impdef=on -machine mte=on)
+		# The second serial line; without an address it would be the first.
+		ARCH_APPEND="earlycon=pl011,mmio32,0x9040000" ;;
 	*)
 		die "ARCH=$ARCH is not supported (x86_64, arm64)" ;;
 	esac
-	[ -f "$TOP/configs/$ARCH.config" ] || die "ARCH=$ARCH has no configs/$ARCH.config yet"
-	[ -f "$TOP/configs/$FLAVOUR.config" ] || die "FLAVOUR=$FLAVOUR is unknown: there is no configs/$FLAVOUR.config"
+	# A flavour is the names of fragments, such as debug or debug-64k.
+	for fragment in ${FLAVOUR//-/ }; do
+		[ -f "$TOP/configs/$fragment.config" ] ||
+			die "FLAVOUR=$FLAVOUR is unknown: there is no configs/$fragment.config"
+	done
 	OUT=$BUILD/$ARCH-$FLAVOUR
 	KOUT=$OUT/kernel
 	# Where the module's source is, and where it is built.
@@ -211,4 +226,34 @@ run_logged()
 sha()
 {
 	sha256sum "$@" | cut -d' ' -f1
+}
+
+# add_up NAME COMMAND...: run a command whose last line is "N passed, N failed,
+# N skipped", and add that to PASSED, FAILED and SKIPPED.
+add_up()
+{
+	local name=$1 out rc=0
+	shift
+
+	out=$(mktemp)
+	"$@" | tee "$out" || rc=$?
+	if [[ $(tail -n1 "$out") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+		PASSED=$((PASSED + BASH_REMATCH[1]))
+		FAILED=$((FAILED + BASH_REMATCH[2]))
+		SKIPPED=$((SKIPPED + BASH_REMATCH[3]))
+	else
+		# It did not come to its end, and has said why.
+		echo "FAILED  $name ended with $rc"
+		FAILED=$((FAILED + 1))
+	fi
+	rm -f "$out"
+	[ "$rc" -lt 129 ] || exit "$rc"
+}
+
+# The last line of a command that add_up() can run, and its exit code.
+sum_up()
+{
+	echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
+	[ "$FAILED" = 0 ] || exit 1
+	[ "$PASSED" != 0 ] || exit 4
 }
