@@ -184,6 +184,46 @@ const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
 const char *dm_shoot(enum dm_point point, int index, int err,
 		     const char *recovery, struct dm_record *rec);
 
+/* The position in maps of the VMA that addr is in, or -1. */
+int dm_index_of(const struct dm_maps *maps, const void *addr);
+
+/*
+ * Every point at the VMA of addr, then at the VMA after it, so that the first
+ * one has been copied and is torn down. check(arg) returns "" while the memory
+ * of this process is as it should be.
+ */
+const char *dm_shoot_around(const void *addr, const char *recovery,
+			    const char *(*check)(void *arg), void *arg);
+
+/*
+ * Allocations that fail for real, one after the other, by the kernel's own
+ * fault attributes and /proc/thread-self/fail-nth: of this task only, and only
+ * those made inside of one kernel function.
+ */
+struct dm_alloc {
+	int nr;
+	struct {
+		char path[96], old[32];
+	} file[64];		/* what dm_alloc_begin() changed */
+};
+
+/*
+ * function NULL: none is counted at all. Returns why it can't be done, or
+ * NULL. In any case dm_alloc_end() puts the attributes back.
+ */
+const char *dm_alloc_begin(struct dm_alloc *a, const char *function);
+void dm_alloc_end(struct dm_alloc *a);
+/* fail-nth of this task; -1: not available. */
+int dm_set_nth(int nth);
+int dm_get_nth(void);
+/*
+ * Forks until none of these allocations is left to fail, and judges each fork
+ * that failed: it must have failed at this point. *failed counts them.
+ */
+const char *dm_fail_allocs(enum dm_point point, const char *recovery,
+			   const char *(*check)(void *arg), void *arg,
+			   int *failed);
+
 /* NULL, or why this machine can't have such a VMA at this position. */
 const char *dm_build(struct dm_layout *l, enum dm_kind kind,
 		     enum dm_position position);

@@ -1,53 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Which fork fails, and where: what is selected, nothing else, once. */
-#include <dirent.h>
-#include <fcntl.h>
-
 #include "dup_mmap.h"
 #include "kselftest_harness.h"
 
-#define DEBUGFS		"/sys/kernel/debug/"
-
 FIXTURE(target) {
 	char recovery[16];
-	int nth;	/* fail-nth of this task */
+	struct dm_alloc alloc;
 };
-
-/*
- * fail-nth counts what any fault_attr is asked, and on a debug kernel kmemleak
- * and others allocate in ways that failslab counts. A stack filter that nothing
- * passes takes those out. Returns false if that can't be done.
- */
-static bool count_others(bool count)
-{
-	struct dirent *e;
-	char path[300];
-	bool ok = true;
-	DIR *d = opendir(DEBUGFS);
-
-	if (!d)
-		return false;
-	while ((e = readdir(d))) {
-		if (strncmp(e->d_name, "fail", 4))
-			continue;
-		snprintf(path, sizeof(path), DEBUGFS "%s/require-end", e->d_name);
-		if (dm_write_path(path, count ? "0xffffffffffffffff" : "0"))
-			ok = false;
-	}
-	closedir(d);
-	return ok;
-}
 
 FIXTURE_SETUP(target)
 {
-	self->nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	dm_reset();
 	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
 }
 
 FIXTURE_TEARDOWN_PARENT(target)
 {
-	count_others(true);
+	dm_alloc_end(&self->alloc);
 	dm_reset();
 	if (self->recovery[0])
 		dm_use_recovery(self->recovery);
@@ -181,13 +150,16 @@ TEST_F(target, fail_nth_counts_vmas)
 {
 	static struct dm_maps maps;
 	struct dm_record rec;
-	char buf[16];
+	const char *why;
 	int nth, want;
 
-	if (self->nth < 0)
-		SKIP(return, "no /proc/thread-self/fail-nth");
-	if (!count_others(false))
-		SKIP(return, "no stack filter (CONFIG_FAULT_INJECTION_STACKTRACE_FILTER)");
+	/*
+	 * On a debug kernel kmemleak and others allocate in ways that failslab
+	 * counts.
+	 */
+	why = dm_alloc_begin(&self->alloc, NULL);
+	if (why)
+		SKIP(return, "%s", why);
 	ASSERT_EQ(0, dm_write(DM_FAIL "verbose", "0"));
 	ASSERT_EQ(0, dm_write(DM_FAIL "point", "vm-area-dup"));
 	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
@@ -196,8 +168,7 @@ TEST_F(target, fail_nth_counts_vmas)
 	 * what should_fail() is asked, that is the points that match.
 	 */
 	for (nth = 1; nth < 100; nth++) {
-		snprintf(buf, sizeof(buf), "%d", nth);
-		ASSERT_EQ(strlen(buf), pwrite(self->nth, buf, strlen(buf), 0));
+		ASSERT_EQ(0, dm_set_nth(nth));
 		want = first_reached(DM_VM_AREA_DUP, &maps, nth);
 		if (want < 0)
 			break;
@@ -209,9 +180,8 @@ TEST_F(target, fail_nth_counts_vmas)
 	}
 	/* One more than there are: not used up, and fork works. */
 	EXPECT_EQ(0, try_fork());
-	EXPECT_GT(pread(self->nth, buf, sizeof(buf) - 1, 0), 0);
-	EXPECT_EQ(1, atoi(buf));
-	ASSERT_EQ(1, pwrite(self->nth, "0", 1, 0));
+	EXPECT_EQ(1, dm_get_nth());
+	ASSERT_EQ(0, dm_set_nth(0));
 	EXPECT_GT(nth, 3);
 }
 

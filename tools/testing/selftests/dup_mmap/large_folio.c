@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Large folios below the size of a PMD, mapped whole: on arm64 by contiguous
+ * PTEs, which fork() copies and a failed fork unmaps a block at a time. And
+ * hugetlb pages, whose page tables fork() copies in a way of its own.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include "dup_mmap.h"
+#include "kselftest_harness.h"
+
+#define THP	"/sys/kernel/mm/transparent_hugepage/"
+#define HUGETLB	"/sys/kernel/mm/hugepages/"
+#define NR	8
+
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
+#endif
+
+FIXTURE(folio) {
+	char recovery[16];
+	struct dm_alloc alloc;
+	char knob[128], old[64];	/* what setup wrote to, and its content */
+	char *map, *area;		/* all, and the NR folios in it */
+	size_t map_len, size;
+};
+
+FIXTURE_VARIANT(folio) {
+	bool hugetlb;
+	const char *recovery;
+};
+
+FIXTURE_VARIANT_ADD(folio, thp_rust) { false, "rust" };
+FIXTURE_VARIANT_ADD(folio, thp_upstream) { false, "upstream" };
+FIXTURE_VARIANT_ADD(folio, hugetlb_rust) { true, "rust" };
+FIXTURE_VARIANT_ADD(folio, hugetlb_upstream) { true, "upstream" };
+
+/* What arm64 maps by one block of contiguous PTEs; on others it is as good. */
+static size_t block_size(void)
+{
+	return sysconf(_SC_PAGESIZE) == 4096 ? 65536 : 2097152;
+}
+
+/*
+ * But for the 64 kB ones of arm64: copy_hugetlb_page_range() (7.3) may take the
+ * page table they are in for a shared one, ptdesc_pmd_is_shared() of something
+ * that is no PMD table, and then leaves the child without them.
+ */
+static size_t smallest_hugetlb(void)
+{
+	unsigned long kb, min = 0;
+	struct dirent *e;
+	DIR *d = opendir(HUGETLB);
+
+	while (d && (e = readdir(d)))
+		if (sscanf(e->d_name, "hugepages-%lukB", &kb) == 1 &&
+		    kb >= 2048 && (!min || kb < min))
+			min = kb;
+	if (d)
+		closedir(d);
+	return min << 10;
+}
+
+/* The old content of a "a [b] c" file is the word in brackets. */
+static int set_knob(FIXTURE_DATA(folio) * self, const char *text)
+{
+	char *open, *close;
+
+	if (dm_read_path(self->knob, self->old, sizeof(self->old)) <= 0)
+		return -ENOENT;
+	open = strchr(self->old, '[');
+	close = open ? strchr(open, ']') : NULL;
+	if (close) {
+		*close = '\0';
+		memmove(self->old, open + 1, close - open);
+	}
+	return dm_write_path(self->knob, text);
+}
+
+FIXTURE_SETUP(folio)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+	size_t i;
+
+	dm_reset();
+	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
+
+	self->size = variant->hugetlb ? smallest_hugetlb() : block_size();
+	if (variant->hugetlb)
+		snprintf(self->knob, sizeof(self->knob),
+			 HUGETLB "hugepages-%zukB/nr_hugepages", self->size >> 10);
+	else
+		snprintf(self->knob, sizeof(self->knob),
+			 THP "hugepages-%zukB/enabled", self->size >> 10);
+	if (!self->size || set_knob(self, variant->hugetlb ? "24" : "always"))
+		SKIP(return, "no %s", self->knob);
+
+	/* Room to align, and a VMA of another kind on either side. */
+	self->map_len = (NR + 3) * self->size;
+	self->map = mmap(NULL, self->map_len, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->map);
+	self->area = (char *)(((uintptr_t)self->map + 2 * self->size - 1) &
+			      -self->size);
+	if (variant->hugetlb)
+		flags |= MAP_HUGETLB | __builtin_ctzl(self->size) << MAP_HUGE_SHIFT;
+	ASSERT_EQ(self->area, mmap(self->area, NR * self->size,
+				   PROT_READ | PROT_WRITE, flags, -1, 0));
+	for (i = 0; i < NR; i++)
+		memset(self->area + i * self->size, i + 1, 64);
+}
+
+FIXTURE_TEARDOWN_PARENT(folio)
+{
+	dm_alloc_end(&self->alloc);
+	dm_reset();
+	if (self->recovery[0])
+		dm_use_recovery(self->recovery);
+	if (self->old[0])
+		dm_write_path(self->knob, self->old);
+}
+
+static bool read_at(const char *path, void *to, size_t len, uint64_t offset)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && pread(fd, to, len, offset) == (ssize_t)len;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/*
+ * The folios are whole, where they were mapped, mapped by this process only
+ * and have their content.
+ */
+static const char *check(void *arg)
+{
+	FIXTURE_DATA(folio) * self = arg;
+	static char text[128];
+	static uint64_t entry[NR * 2097152 / 4096];
+	size_t page = sysconf(_SC_PAGESIZE), pages = self->size / page, i, n;
+	uint64_t pfn, count;
+	unsigned char c;
+
+	if (!read_at("/proc/self/pagemap", entry, NR * pages * 8,
+		     (uintptr_t)self->area / page * 8))
+		return "/proc/self/pagemap can't be read";
+	for (i = 0; i < NR * pages; i++) {
+		if (!(entry[i] >> 63))
+			return "a page of the parent is not mapped any more";
+		pfn = entry[i] & ((1ull << 55) - 1);
+		n = i % pages;
+		if (n ? entry[i] != entry[i - 1] + 1 : pfn % pages)
+			return "a folio is not mapped as one";
+		if (n)
+			continue;
+		if (!read_at("/proc/kpagecount", &count, 8, pfn * 8))
+			return "/proc/kpagecount can't be read";
+		if (count != 1) {
+			snprintf(text, sizeof(text), "a page is mapped %llu times",
+				 (unsigned long long)count);
+			return text;
+		}
+	}
+	for (i = 0; i < NR; i++)
+		for (n = 0; n < 128; n++) {
+			c = self->area[i * self->size + n];
+			if (c != (n < 64 ? i + 1 : 0))
+				return "the memory of the parent changed";
+		}
+	return "";
+}
+
+static int child_writes(void *arg)
+{
+	FIXTURE_DATA(folio) * self = arg;
+	size_t i;
+
+	for (i = 0; i < NR; i++)
+		if (self->area[i * self->size] != (char)(i + 1))
+			return 1;
+	/* Breaks the first block up. */
+	self->area[0] = 0x7f;
+	return self->area[1] != 1;
+}
+
+TEST_F_TIMEOUT(folio, injected, 120)
+{
+	ASSERT_STREQ("", check(self));
+	EXPECT_STREQ("", dm_shoot_around(self->area, variant->recovery, check, self));
+	EXPECT_EQ(0, dm_fork_run(child_writes, self));
+	EXPECT_STREQ("", check(self));
+	EXPECT_EQ(0, munmap(self->map, self->map_len));
+}
+
+/* Copying stops in the middle of a VMA: there are page tables to free. */
+TEST_F_TIMEOUT(folio, allocation_fails_while_copying, 120)
+{
+	const char *why;
+	int failed;
+
+	ASSERT_STREQ("", check(self));
+	why = dm_alloc_begin(&self->alloc, "copy_page_range");
+	if (why)
+		SKIP(return, "%s", why);
+	EXPECT_STREQ("", dm_fail_allocs(DM_COPY_PAGE_RANGE, variant->recovery,
+					check, self, &failed));
+	/* At least a table of each level. */
+	EXPECT_GE(failed, 3);
+	dm_alloc_end(&self->alloc);
+	EXPECT_EQ(0, dm_fork_run(child_writes, self));
+	EXPECT_STREQ("", check(self));
+}
+
+int main(int argc, char **argv)
+{
+	dm_skip_unless_available();
+	return test_harness_run(argc, argv);
+}

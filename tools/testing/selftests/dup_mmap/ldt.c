@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * x86: a process with a local descriptor table. Copying it is the last step of
+ * dup_mmap(), and the only way in which arch_dup_mmap() can really fail: every
+ * VMA has been copied by then.
+ */
+#include <asm/ldt.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "dup_mmap.h"
+#include "kselftest_harness.h"
+
+FIXTURE(ldt) {
+	char recovery[16];
+	struct dm_alloc alloc;
+	int entry;		/* the one that is set */
+	unsigned char table[LDT_ENTRIES * LDT_ENTRY_SIZE];
+	int len;
+};
+
+FIXTURE_VARIANT(ldt) {
+	const char *recovery;
+	int entry;
+};
+
+/* The table fits in a page, or needs vmalloc(). */
+FIXTURE_VARIANT_ADD(ldt, small_rust) { "rust", 0 };
+FIXTURE_VARIANT_ADD(ldt, small_upstream) { "upstream", 0 };
+FIXTURE_VARIANT_ADD(ldt, large_rust) { "rust", LDT_ENTRIES - 1 };
+FIXTURE_VARIANT_ADD(ldt, large_upstream) { "upstream", LDT_ENTRIES - 1 };
+
+static int get_ldt(unsigned char *table)
+{
+	return syscall(SYS_modify_ldt, 0, table, LDT_ENTRIES * LDT_ENTRY_SIZE);
+}
+
+FIXTURE_SETUP(ldt)
+{
+	struct user_desc desc = {
+		.entry_number = variant->entry,
+		.base_addr = 0x1000,
+		.limit = 0xfff,
+		.seg_32bit = 1,
+	};
+
+	dm_reset();
+	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
+	if (syscall(SYS_modify_ldt, 0x11, &desc, sizeof(desc)))
+		SKIP(return, "modify_ldt: %s (CONFIG_MODIFY_LDT_SYSCALL)",
+		     strerror(errno));
+	self->len = get_ldt(self->table);
+	ASSERT_GE(self->len, (variant->entry + 1) * LDT_ENTRY_SIZE);
+}
+
+FIXTURE_TEARDOWN_PARENT(ldt)
+{
+	dm_alloc_end(&self->alloc);
+	dm_reset();
+	if (self->recovery[0])
+		dm_use_recovery(self->recovery);
+}
+
+static const char *check(void *arg)
+{
+	FIXTURE_DATA(ldt) * self = arg;
+	static unsigned char table[LDT_ENTRIES * LDT_ENTRY_SIZE];
+
+	if (get_ldt(table) != self->len)
+		return "the LDT has another size";
+	return memcmp(table, self->table, self->len) ? "the LDT changed" : "";
+}
+
+static int child_has_it(void *arg)
+{
+	return !!*check(arg);
+}
+
+TEST_F_TIMEOUT(ldt, allocation_fails, 120)
+{
+	const char *why;
+	int failed;
+
+	why = dm_alloc_begin(&self->alloc, "ldt_dup_context");
+	if (why)
+		SKIP(return, "%s", why);
+	EXPECT_STREQ("", dm_fail_allocs(DM_ARCH_DUP_MMAP, variant->recovery, check,
+					self, &failed));
+	/* The structure and the table. */
+	EXPECT_GE(failed, 2);
+	dm_alloc_end(&self->alloc);
+	EXPECT_EQ(0, dm_fork_run(child_has_it, self));
+}
+
+TEST_F(ldt, injected)
+{
+	struct dm_record rec;
+
+	EXPECT_STREQ("", dm_shoot(DM_ARCH_DUP_MMAP, -1, 0, variant->recovery, &rec));
+	EXPECT_STREQ("", check(self));
+	EXPECT_EQ(0, dm_fork_run(child_has_it, self));
+}
+
+int main(int argc, char **argv)
+{
+	dm_skip_unless_available();
+	return test_harness_run(argc, argv);
+}
