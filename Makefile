@@ -12,14 +12,14 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) LLVM=$(or $(LLVM),1) ARCH=$(ARCH)
 
 # The module only, for a kernel that is built already.
 modules:
-	@scripts/check-kdir $(KDIR)
+	@scripts/check-kdir $(KDIR) $(ARCH)
 	$(KBUILD) modules
 
 modules_install: modules
 	$(KBUILD) modules_install
 
 rust-analyzer:
-	@scripts/check-kdir $(KDIR)
+	@scripts/check-kdir $(KDIR) $(ARCH)
 	$(KBUILD) rust-analyzer
 
 # What a module build leaves in place; no kernel is needed to remove it.
@@ -47,8 +47,12 @@ check:
 check-broken:
 	@scripts/check-broken
 
+# Other page tables: not a part of "make check".
+check-64k:
+	@ARCH=arm64 FLAVOUR=debug-64k scripts/kselftest
+
 kselftest:
-	@scripts/check $(T)
+	@scripts/kselftest $(T)
 
 lint:
 	@scripts/lint
@@ -59,9 +63,10 @@ patches-check:
 help:
 	@echo 'make demo             from nothing to a fork that fails and is recovered, in a VM'
 	@echo 'make vm               a shell in that VM, module loaded'
-	@echo 'make check            all tests, in a VM with the debug kernel'
-	@echo 'make kselftest T=name one of them'
+	@echo 'make check            all tests on both architectures, in VMs with the debug kernel'
+	@echo 'make kselftest T=name one of them, on one architecture'
 	@echo 'make check-broken     do the tests notice a recovery that is wrong on purpose'
+	@echo 'make check-64k        the tests on arm64 with pages of 64 kB'
 	@echo 'make kernel           build the patched kernel [FLAVOUR=lean|debug]'
 	@echo 'make                  the module only, for a kernel built already [KDIR=]'
 	@echo 'make modules_install  install that module for KDIR'
@@ -71,8 +76,8 @@ help:
 	@echo 'make clean            remove what was built, but for the kernels'
 	@echo 'make distclean        remove build/ altogether (the cache stays)'
 	@echo
-	@echo 'Variables: ARCH (x86_64), FLAVOUR (lean; debug for tests), V=1, JOBS,'
+	@echo 'Variables: ARCH (x86_64, arm64; the host'"'"'s), FLAVOUR (lean; debug for tests), V=1, JOBS,'
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check \
-	check-broken kselftest lint patches-check help
+	check-broken check-64k kselftest lint patches-check help

@@ -69,7 +69,7 @@ arch_vars()
 		# Without five-level page tables: identify_cpu() clears the
 		# features for a moment, and KASAN takes the direct map for
 		# wild if an interrupt comes in then.
-		QEMU=(qemu-system-x86_64 -M pc) TCG=(-cpu max,la57=off) CONSOLE=ttyS
+		QEMU=(qemu-system-x86_64 -M pc) TCG=(-cpu "max,la57=off") CONSOLE=ttyS
 		# A guest ends by a reset: what that takes depends on no firmware.
 		ARCH_APPEND="earlyprintk=serial,ttyS1,115200 reboot=t" ;;
 	arm64)
@@ -77,7 +77,7 @@ arch_vars()
 		# Pointer authentication as QEMU likes it: in the architecture's
 		# own cipher it takes longer than everything else.
 		QEMU=(qemu-system-aarch64 -M virt) CONSOLE=ttyAMA
-		TCG=(-cpu max,pauth-impdef=on -machine mte=on)
+		TCG=(-cpu "max,pauth-impdef=on" -machine mte=on)
 		# The second serial line; without an address it would be the first.
 		ARCH_APPEND="earlycon=pl011,mmio32,0x9040000" ;;
 	*)
