@@ -26,6 +26,7 @@ FIXTURE(folio) {
 	char knob[128], old[64];	/* what setup wrote to, and its content */
 	char *map, *area;		/* all, and the NR folios in it */
 	size_t map_len, size;
+	long nr_free, nr_reserved;	/* hugetlb pages; -1 for the others */
 };
 
 FIXTURE_VARIANT(folio) {
@@ -80,6 +81,16 @@ static int set_knob(FIXTURE_DATA(folio) * self, const char *text)
 	return dm_write_path(self->knob, text);
 }
 
+/* A counter of the pool the pages are from; -1 if they are from none. */
+static long pool(FIXTURE_DATA(folio) * self, const char *counter)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%.*s/%s_hugepages",
+		 (int)(strrchr(self->knob, '/') - self->knob), self->knob, counter);
+	return dm_read_number(path);
+}
+
 FIXTURE_SETUP(folio)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
@@ -112,6 +123,8 @@ FIXTURE_SETUP(folio)
 				   PROT_READ | PROT_WRITE, flags, -1, 0));
 	for (i = 0; i < NR; i++)
 		memset(self->area + i * self->size, i + 1, 64);
+	self->nr_free = pool(self, "free");
+	self->nr_reserved = pool(self, "resv");
 }
 
 FIXTURE_TEARDOWN_PARENT(folio)
@@ -136,7 +149,7 @@ static bool read_at(const char *path, void *to, size_t len, uint64_t offset)
 
 /*
  * The folios are whole, where they were mapped, mapped by this process only
- * and have their content.
+ * and have their content; and their pool has as many left as before.
  */
 static const char *check(void *arg)
 {
@@ -167,6 +180,9 @@ static const char *check(void *arg)
 			return text;
 		}
 	}
+	if (pool(self, "free") != self->nr_free ||
+	    pool(self, "resv") != self->nr_reserved)
+		return "hugetlb pages or reservations are not back";
 	for (i = 0; i < NR; i++)
 		for (n = 0; n < 128; n++) {
 			c = self->area[i * self->size + n];
