@@ -17,13 +17,6 @@
 
 #include "dup_mmap.h"
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-#ifndef MADV_WIPEONFORK
-#define MADV_WIPEONFORK 18
-#endif
-
 const struct dm_point_info dm_points[DM_NR_POINTS] = {
 	[DM_MMAP_WRITE_LOCK]	= { "mmap-write-lock",	 -EINTR,  true,  false },
 	[DM_MT_DUP]		= { "mt-dup",		 -ENOMEM, true,  false },

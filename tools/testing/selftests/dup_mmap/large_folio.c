@@ -16,10 +16,6 @@
 #define HUGETLB	"/sys/kernel/mm/hugepages/"
 #define NR	8
 
-#ifndef MAP_HUGE_SHIFT
-#define MAP_HUGE_SHIFT 26
-#endif
-
 FIXTURE(folio) {
 	char recovery[16];
 	struct dm_alloc alloc;

@@ -17,10 +17,6 @@
 #include "dup_mmap.h"
 #include "kselftest_harness.h"
 
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
-
 #define GRANULE	16ul
 #define NR	8		/* pages */
 #define ZRAM	"/sys/block/zram0/"
@@ -120,12 +116,11 @@ static const char *check(void *arg)
 static int child_writes(void *arg)
 {
 	FIXTURE_DATA(mte) * self = arg;
-	char *p = tagged(self->area);
+	volatile char *p = tagged(self->area);
 
 	if (*check(self))
 		return 1;
-	p[0] = p[0];
-	asm volatile("" : : : "memory");
+	*p = *p;
 	return *check(self) ? 2 : 0;
 }
 

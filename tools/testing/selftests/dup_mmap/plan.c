@@ -16,13 +16,6 @@
 
 #define BASE	0x10000ul	/* the default of vm.mmap_min_addr */
 
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-#ifndef MADV_WIPEONFORK
-#define MADV_WIPEONFORK 18
-#endif
-
 static const struct {
 	int prot, flags, advice;
 	enum { NONE, PROGRAM, MEMFD } file;
