@@ -54,6 +54,15 @@ check-64k:
 kselftest:
 	@scripts/kselftest $(T)
 
+kunit:
+	@scripts/kselftest kunit.sh
+
+compile-fail:
+	@scripts/compile-fail
+
+rustdoc:
+	@scripts/rustdoc
+
 lint:
 	@scripts/lint
 
@@ -65,6 +74,8 @@ help:
 	@echo 'make vm               a shell in that VM, module loaded'
 	@echo 'make check            all tests on both architectures, in VMs with the debug kernel'
 	@echo 'make kselftest T=name one of them, on one architecture'
+	@echo 'make kunit            the KUnit tests, which run when the module is loaded'
+	@echo 'make compile-fail     does what must not compile fail to'
 	@echo 'make check-broken     do the tests notice a recovery that is wrong on purpose'
 	@echo 'make check-64k        the tests on arm64 with pages of 64 kB'
 	@echo 'make kernel           build the patched kernel [FLAVOUR=lean|debug]'
@@ -72,6 +83,7 @@ help:
 	@echo 'make modules_install  install that module for KDIR'
 	@echo 'make lint             rustfmt, clippy, checkpatch, shellcheck'
 	@echo 'make patches-check    do the kernel patches still apply'
+	@echo 'make rustdoc          documentation of the Rust code, warnings are errors'
 	@echo 'make rust-analyzer    rust-project.json for an editor [KDIR=]'
 	@echo 'make clean            remove what was built, but for the kernels'
 	@echo 'make distclean        remove build/ altogether (the cache stays)'
@@ -80,4 +92,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check \
-	check-broken check-64k kselftest lint patches-check help
+	check-broken check-64k compile-fail kselftest kunit rustdoc lint patches-check help

@@ -6,6 +6,7 @@ mod bindings;
 mod debugfs;
 mod hook;
 mod inject;
+mod kunit;
 mod mm;
 mod record;
 mod recovery;

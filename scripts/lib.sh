@@ -250,10 +250,35 @@ add_up()
 	[ "$rc" -lt 129 ] || exit "$rc"
 }
 
+# try NAME COMMAND...: one result.
+try()
+{
+	local name=$1
+	shift
+
+	if "$@" </dev/null; then
+		PASSED=$((PASSED + 1))
+		echo "ok      $name"
+	else
+		FAILED=$((FAILED + 1))
+		echo "FAILED  $name"
+	fi
+}
+
 # The last line of a command that add_up() can run, and its exit code.
 sum_up()
 {
 	echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
 	[ "$FAILED" = 0 ] || exit 1
 	[ "$PASSED" != 0 ] || exit 4
+}
+
+# The command that kbuild compiled the module's crate with, without its outputs
+# and its source: what else compiles that crate does so with the same flags.
+crate_command()
+{
+	local cmd=$MOD/rust/.dup_mmap_recovery.o.cmd
+
+	[ -f "$cmd" ] || die "the module is not built for $ARCH-$FLAVOUR; run: make demo, or scripts/module"
+	echo "RUSTC_BOOTSTRAP=1 DUP_MMAP_BINDINGS=$MOD/rust/bindings/generated.rs $(sed -nE '1s/^savedcmd_[^ ]+ := (.*) --out-dir .*$/\1/p' "$cmd")"
 }

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// The locks belong to the forking task.
+//
+// error[E0277]: `NonNull<kernel::bindings::mm_struct>` cannot be sent between threads safely
+
+use crate::mm::{
+    Building,
+    ChildMm, //
+};
+
+fn send<T: Send>(_: T) {}
+
+fn case(child: ChildMm<'_, Building>) {
+    send(child);
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// A recovery cannot run twice.
+//
+// error[E0382]: use of moved value: `child`
+
+use crate::{
+    mm::{
+        Building,
+        ChildMm, //
+    },
+    recovery::recover, //
+};
+
+fn case(child: ChildMm<'_, Building>) {
+    recover(child);
+    recover(child);
+}

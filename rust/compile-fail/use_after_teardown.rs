@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// What has been torn down is out of reach.
+//
+// error[E0382]: borrow of moved value: `child`
+
+use crate::{
+    mm::{
+        Building,
+        ChildMm, //
+    },
+    recovery::recover, //
+};
+
+fn case(child: ChildMm<'_, Building>) -> usize {
+    recover(child);
+    child.nr_copied()
+}
