@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "kselftest.h"
@@ -140,6 +141,15 @@ int dm_write(const char *name, const char *text);
 int dm_write_bytes(const char *name, const void *data, size_t len, off_t off);
 long dm_read_number(const char *path);
 
+/* Of "a [b] c" the b, cut out in place; NULL if there is none. */
+char *dm_bracketed(char *text);
+
+/* The entries of /proc/self/pagemap for nr pages from addr on. */
+bool dm_pagemap(const void *addr, size_t nr, uint64_t *entry);
+#define DM_PAGE_PRESENT(entry)	((entry) >> 63 & 1)
+#define DM_PAGE_SWAPPED(entry)	((entry) >> 62 & 1)
+#define DM_PAGE_FRAME(entry)	((entry) & ((1ull << 55) - 1))
+
 /* NULL when the module and its files are there, else why not. */
 const char *dm_unavailable(void);
 /* For main(): prints a TAP skip and exits if there is nothing to test. */
@@ -188,8 +198,8 @@ const char *dm_shoot(enum dm_point point, int index, int err,
 int dm_index_of(const struct dm_maps *maps, const void *addr);
 
 /*
- * Every point at the VMA of addr, then at the VMA after it, so that the first
- * one has been copied and is torn down. check(arg) returns "" while the memory
+ * Every point at the VMA of addr, then those of the VMA after it, so that the
+ * first one has been copied and is torn down. check(arg) returns "" while the memory
  * of this process is as it should be.
  */
 const char *dm_shoot_around(const void *addr, const char *recovery,

@@ -196,17 +196,25 @@ void dm_skip_unless_available(void)
 
 /* Settings */
 
+char *dm_bracketed(char *text)
+{
+	char *open = strchr(text, '['), *close;
+
+	close = open ? strchr(open, ']') : NULL;
+	if (!close)
+		return NULL;
+	*close = '\0';
+	return open + 1;
+}
+
 const char *dm_recovery(void)
 {
 	static char name[16];
-	char buf[64], *open, *close;
+	char buf[64], *active;
 
-	name[0] = '\0';
 	dm_read("recovery", buf, sizeof(buf));
-	open = strchr(buf, '[');
-	close = open ? strchr(open, ']') : NULL;
-	if (close && (size_t)(close - open) < sizeof(name))
-		snprintf(name, close - open, "%s", open + 1);
+	active = dm_bracketed(buf);
+	snprintf(name, sizeof(name), "%s", active ? active : "");
 	return name;
 }
 
@@ -371,6 +379,18 @@ const char *dm_get_maps_and_flags(struct dm_maps *maps)
 		}
 	}
 	return i == maps->nr ? "" : "/proc/self/maps and smaps differ";
+}
+
+bool dm_pagemap(const void *addr, size_t nr, uint64_t *entry)
+{
+	size_t len = nr * sizeof(*entry);
+	off_t off = (uintptr_t)addr / sysconf(_SC_PAGESIZE) * sizeof(*entry);
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && pread(fd, entry, len, off) == (ssize_t)len;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
 }
 
 /* What must happen */
@@ -866,6 +886,8 @@ const char *dm_shoot_around(const void *addr, const char *recovery,
 		return say("no VMA at %p, or none after it", addr);
 	for (at = index; at <= index + 1; at++) {
 		for (p = 0; p < DM_NR_POINTS; p++) {
+			if (!dm_points[p].has_vma && at != index)
+				continue;
 			why = dm_shoot(p, dm_points[p].has_vma ? at : -1, 0,
 				       recovery, &rec);
 			if (!*why)
@@ -1000,35 +1022,42 @@ void dm_alloc_end(struct dm_alloc *a)
 		dm_write_path(a->file[a->nr - 1].path, a->file[a->nr - 1].old);
 }
 
-/* One fork with the n-th of the allocations failing. */
+/* One fork with the n-th of the allocations failing; *used: there was one. */
 static const char *fail_alloc_once(int nth, enum dm_point point,
 				   const char *recovery, bool *forked, bool *used)
 {
 	static struct dm_maps before, after;
 	static struct dm_record rec;
+	struct dm_stats stats[2];
 	struct dm_expect want;
 	unsigned long taint = dm_taint();
 	const char *why;
+	int err, try, left, status = 0;
 	long committed;
 	pid_t pid;
-	int err, try;
 
 	why = dm_get_maps_and_flags(&before);
 	if (*why)
 		return why;
 	/* Committed_AS: as in dm_shoot(). */
 	for (try = 0, committed = 1; try < 4 && committed; try++) {
+		why = dm_get_stats(&stats[0]);
+		if (*why)
+			return why;
 		committed = dm_committed_as();
 		if (dm_set_nth(nth))
 			return "writing " FAIL_NTH;
 		pid = dm_fork(&err);
-		*used = !dm_get_nth();
+		left = dm_get_nth();
 		dm_set_nth(0);
-		if (pid > 0)
-			waitpid(pid, NULL, 0);
+		if (left < 0)
+			return "reading " FAIL_NTH;
+		if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
+			return say("the child ended with status %#x", status);
 		committed = dm_committed_as() - committed;
 	}
 	*forked = pid > 0;
+	*used = !left;
 	if (committed)
 		return say("Committed_AS moved by %ld kB over the fork", committed);
 	if (dm_taint() != taint)
@@ -1038,6 +1067,14 @@ static const char *fail_alloc_once(int nth, enum dm_point point,
 		return why;
 	if (before.len != after.len || memcmp(before.text, after.text, after.len))
 		return "/proc/self/maps of the parent changed";
+	why = dm_get_stats(&stats[1]);
+	if (*why)
+		return why;
+	if (stats[1].failed - stats[0].failed != !*forked ||
+	    stats[1].injected != stats[0].injected)
+		return say("stats: failed grew by %lu, injected by %lu",
+			   stats[1].failed - stats[0].failed,
+			   stats[1].injected - stats[0].injected);
 	if (*forked)
 		return "";
 	if (err != ENOMEM)
@@ -1047,9 +1084,11 @@ static const char *fail_alloc_once(int nth, enum dm_point point,
 		return why;
 	dm_model(&before, point, rec.index, 0, &want);
 	why = dm_compare(&before, &want, point, recovery, &rec);
-	if (!*why && rec.injected != 'n')
-		why = "last: injected is y, expected n";
-	return why;
+	if (*why)
+		return why;
+	if (rec.pid != getpid())
+		return say("last: pid is %d, expected %d", rec.pid, getpid());
+	return rec.injected == 'n' ? "" : "last: injected is y, expected n";
 }
 
 const char *dm_fail_allocs(enum dm_point point, const char *recovery,

@@ -27,7 +27,8 @@ cat $dir/dup_mmap_*/results | awk '
 	/^    (not )?ok / {
 		good = $1 == "ok"
 		bad += !good
-		printf "%s %d %s.%s\n", good ? "ok" : "not ok", ++n, suite, $NF
+		sub(/^ *(not )?ok [0-9]+ /, "")
+		printf "%s %d %s.%s\n", good ? "ok" : "not ok", ++n, suite, $0
 		next
 	}
 	/^    / && !/KTAP version|# module: |speed: / { print "#" $0 }

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "dup_mmap.h"
@@ -42,9 +43,10 @@ static size_t block_size(void)
 }
 
 /*
- * But for the 64 kB ones of arm64: copy_hugetlb_page_range() (7.3) may take the
- * page table they are in for a shared one, ptdesc_pmd_is_shared() of something
- * that is no PMD table, and then leaves the child without them.
+ * But for those of arm64 with pages of 4 kB that are contiguous PTEs:
+ * copy_hugetlb_page_range() (7.3) may take the page table they are in for a
+ * shared one, ptdesc_pmd_is_shared() of something that is no PMD table, and then
+ * leaves the child without them. With pages of 64 kB none are shared.
  */
 static size_t smallest_hugetlb(void)
 {
@@ -61,22 +63,6 @@ static size_t smallest_hugetlb(void)
 	return min << 10;
 }
 
-/* The old content of a "a [b] c" file is the word in brackets. */
-static int set_knob(FIXTURE_DATA(folio) * self, const char *text)
-{
-	char *open, *close;
-
-	if (dm_read_path(self->knob, self->old, sizeof(self->old)) <= 0)
-		return -ENOENT;
-	open = strchr(self->old, '[');
-	close = open ? strchr(open, ']') : NULL;
-	if (close) {
-		*close = '\0';
-		memmove(self->old, open + 1, close - open);
-	}
-	return dm_write_path(self->knob, text);
-}
-
 /* A counter of the pool the pages are from; -1 if they are from none. */
 static long pool(FIXTURE_DATA(folio) * self, const char *counter)
 {
@@ -87,43 +73,26 @@ static long pool(FIXTURE_DATA(folio) * self, const char *counter)
 	return dm_read_number(path);
 }
 
-FIXTURE_SETUP(folio)
+/* Makes the knob give out folios. Returns NULL, or why it can't. */
+static const char *turn_knob(FIXTURE_DATA(folio) * self, bool hugetlb)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-	size_t i;
+	char text[64], *active;
 
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
-	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
-
-	self->size = variant->hugetlb ? smallest_hugetlb() : block_size();
-	if (variant->hugetlb)
-		snprintf(self->knob, sizeof(self->knob),
-			 HUGETLB "hugepages-%zukB/nr_hugepages", self->size >> 10);
-	else
-		snprintf(self->knob, sizeof(self->knob),
-			 THP "hugepages-%zukB/enabled", self->size >> 10);
-	if (!self->size || set_knob(self, variant->hugetlb ? "24" : "always"))
-		SKIP(return, "no %s", self->knob);
-
-	/* Room to align, and a VMA of another kind on either side. */
-	self->map_len = (NR + 3) * self->size;
-	self->map = mmap(NULL, self->map_len, PROT_NONE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->map);
-	self->area = (char *)(((uintptr_t)self->map + 2 * self->size - 1) &
-			      -self->size);
-	if (variant->hugetlb)
-		flags |= MAP_HUGETLB | __builtin_ctzl(self->size) << MAP_HUGE_SHIFT;
-	ASSERT_EQ(self->area, mmap(self->area, NR * self->size,
-				   PROT_READ | PROT_WRITE, flags, -1, 0));
-	for (i = 0; i < NR; i++)
-		memset(self->area + i * self->size, i + 1, 64);
-	self->nr_free = pool(self, "free");
-	self->nr_reserved = pool(self, "resv");
+	if (dm_read_path(self->knob, text, sizeof(text)) <= 0)
+		return "no such knob";
+	active = dm_bracketed(text);
+	snprintf(self->old, sizeof(self->old), "%s", active ? active : text);
+	if (!hugetlb)
+		return dm_write_path(self->knob, "always") ? "write" : NULL;
+	/* Those of the area, and one for each page that a child writes to. */
+	snprintf(text, sizeof(text), "%d", atoi(self->old) + 2 * NR);
+	if (dm_write_path(self->knob, text))
+		return "write";
+	return pool(self, "free") < 2 * NR ? "not enough memory" : NULL;
 }
 
-FIXTURE_TEARDOWN_PARENT(folio)
+/* Also when setup ends early: then the harness tears nothing down. */
+static void restore(FIXTURE_DATA(folio) * self)
 {
 	dm_alloc_end(&self->alloc);
 	dm_reset();
@@ -133,14 +102,67 @@ FIXTURE_TEARDOWN_PARENT(folio)
 		dm_write_path(self->knob, self->old);
 }
 
-static bool read_at(const char *path, void *to, size_t len, uint64_t offset)
+FIXTURE_SETUP(folio)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && pread(fd, to, len, offset) == (ssize_t)len;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+	const char *why;
+	size_t i;
 
+	self->size = variant->hugetlb ? smallest_hugetlb() : block_size();
+	if (!self->size)
+		SKIP(return, "no " HUGETLB "* of 2 MB or more");
+	if (variant->hugetlb) {
+		flags |= MAP_HUGETLB | __builtin_ctzl(self->size) << MAP_HUGE_SHIFT;
+		snprintf(self->knob, sizeof(self->knob),
+			 HUGETLB "hugepages-%zukB/nr_hugepages", self->size >> 10);
+	} else {
+		snprintf(self->knob, sizeof(self->knob),
+			 THP "hugepages-%zukB/enabled", self->size >> 10);
+	}
+
+	/* Room to align, and a VMA of another kind on either side. */
+	self->map_len = (NR + 3) * self->size;
+	self->map = mmap(NULL, self->map_len, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->map);
+	self->area = (char *)(((uintptr_t)self->map + 2 * self->size - 1) &
+			      -self->size);
+
+	why = turn_knob(self, variant->hugetlb);
+	if (!why && mmap(self->area, NR * self->size, PROT_READ | PROT_WRITE, flags,
+			 -1, 0) != self->area)
+		why = "mmap";
+	if (why) {
+		restore(self);
+		SKIP(return, "%s: %s", self->knob, why);
+	}
+	for (i = 0; i < NR; i++)
+		memset(self->area + i * self->size, i + 1, 64);
+	self->nr_free = pool(self, "free");
+	self->nr_reserved = pool(self, "resv");
+	dm_reset();
+	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	why = dm_use_recovery(variant->recovery);
+	if (*why)
+		restore(self);
+	ASSERT_STREQ("", why);
+}
+
+FIXTURE_TEARDOWN_PARENT(folio)
+{
+	restore(self);
+}
+
+static uint64_t times_mapped(uint64_t frame)
+{
+	uint64_t count = 0;
+	int fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || pread(fd, &count, sizeof(count), frame * sizeof(count)) < 0)
+		count = 0;
 	if (fd >= 0)
 		close(fd);
-	return ok;
+	return count;
 }
 
 /*
@@ -153,23 +175,21 @@ static const char *check(void *arg)
 	static char text[128];
 	static uint64_t entry[NR * 2097152 / 4096];
 	size_t page = sysconf(_SC_PAGESIZE), pages = self->size / page, i, n;
-	uint64_t pfn, count;
+	uint64_t count;
 	unsigned char c;
 
-	if (!read_at("/proc/self/pagemap", entry, NR * pages * 8,
-		     (uintptr_t)self->area / page * 8))
+	if (!dm_pagemap(self->area, NR * pages, entry))
 		return "/proc/self/pagemap can't be read";
 	for (i = 0; i < NR * pages; i++) {
-		if (!(entry[i] >> 63))
+		if (!DM_PAGE_PRESENT(entry[i]))
 			return "a page of the parent is not mapped any more";
-		pfn = entry[i] & ((1ull << 55) - 1);
 		n = i % pages;
-		if (n ? entry[i] != entry[i - 1] + 1 : pfn % pages)
+		if (n ? entry[i] != entry[i - 1] + 1 :
+			DM_PAGE_FRAME(entry[i]) % pages)
 			return "a folio is not mapped as one";
 		if (n)
 			continue;
-		if (!read_at("/proc/kpagecount", &count, 8, pfn * 8))
-			return "/proc/kpagecount can't be read";
+		count = times_mapped(DM_PAGE_FRAME(entry[i]));
 		if (count != 1) {
 			snprintf(text, sizeof(text), "a page is mapped %llu times",
 				 (unsigned long long)count);
