@@ -26,7 +26,7 @@ rust-analyzer:
 clean:
 	rm -rf build/*/module build/*/clippy build/*/selftests build/*/initramfs* build/*/broken* \
 		build/*/compile-fail build/*/rustdoc
-	rm -f Module.symvers modules.order rust-project.json rust/bindings/generated.rs .module-common.o
+	rm -f Module.symvers modules.order rust-project.json rust/bindings/generated.rs rust/kunit/generated.rs .module-common.o
 	find . -path ./build -prune -o -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o \
 		-name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' \) -exec rm -f {} +
 

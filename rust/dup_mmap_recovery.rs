@@ -23,6 +23,8 @@ module! {
     authors: ["The dup_mmap_recovery developers"],
     description: "Recovery of a failed dup_mmap() in Rust, with failures to order",
     license: "GPL",
+    // For mm_alloc(), which is exported to tests only.
+    imports_ns: ["EXPORTED_FOR_KUNIT_TESTING"],
 }
 
 /// The loaded module. Dropped from top to bottom: no file may arm anything once forks are not

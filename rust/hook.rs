@@ -12,7 +12,9 @@ use crate::{
     mm::{
         Building,
         ChildMm,
-        TornDown, //
+        TornDown,
+        Vma,
+        WriteLockedPair, //
     },
     recovery::Report, //
 };
@@ -31,7 +33,6 @@ use kernel::{
         c_int,
         c_void, //
     },
-    mm::virt::VmaRef,
     module::this_module,
     prelude::*,
     sync::Arc, //
@@ -54,7 +55,7 @@ pub(crate) trait Watcher: Send + Sync + 'static {
     /// # Errors
     ///
     /// What the step is to fail with, instead of being taken.
-    fn point(&self, fork: &mut Self::Fork, point: Point, vma: Option<&VmaRef>) -> Result;
+    fn point(&self, fork: &mut Self::Fork, point: Point, vma: Option<Vma<'_>>) -> Result;
 
     /// The fork has failed and left a half-built `child`. Both mmap locks are write-held.
     ///
@@ -71,7 +72,7 @@ pub(crate) trait Watcher: Send + Sync + 'static {
 pub(crate) enum Recovered<'a> {
     /// It emptied the mm.
     TornDown(
-        #[expect(dead_code, reason = "what counts is that there is one")] ChildMm<'a, TornDown>,
+        #[expect(dead_code, reason = "what counts is that there is one")] TornDown<'a>,
         Report,
     ),
     /// It left the mm as it was: the kernel's own recovery is to run.
@@ -177,9 +178,8 @@ impl<W: Watcher> Callbacks<W> {
         let Some(point) = Point::from_raw(point) else {
             return 0;
         };
-        // SAFETY: The kernel passes null or a VMA of the parent, whose mmap lock is write-held; the
-        // parent is the running task's own mm, so it has users.
-        let vma = (!vma.is_null()).then(|| unsafe { VmaRef::from_raw(vma) });
+        // SAFETY: The kernel passes null or a VMA of the parent, whose mmap lock is write-held.
+        let vma = NonNull::new(vma).map(|vma| unsafe { Vma::from_raw(vma) });
 
         match watcher.point(fork, point, vma) {
             Ok(()) => 0,
@@ -203,13 +203,23 @@ impl<W: Watcher> Callbacks<W> {
         // SAFETY: `begin` has initialised it, and callbacks of one call do not overlap.
         let fork = unsafe { &mut *fork };
         // SAFETY: As above.
-        let mm = unsafe { (*call).mm };
-        let (Some(mm), Some(vmi)) = (NonNull::new(mm), NonNull::new(vmi)) else {
+        let parent = unsafe { (*call).oldmm };
+        // SAFETY: As above.
+        let child = unsafe { (*call).mm };
+        let (Some(parent), Some(child), Some(vmi)) = (
+            NonNull::new(parent),
+            NonNull::new(child),
+            NonNull::new(vmi), //
+        ) else {
             return false;
         };
-        // SAFETY: The kernel passes the mm under construction, the iterator over its tree that
-        // copied the VMAs, and the entry it stopped at, with both mmap locks write-held.
-        let child = unsafe { ChildMm::from_raw(mm, vmi, failed) };
+        // SAFETY: Both mmap locks are write-held, by the running task, until this returns.
+        let locks = unsafe { WriteLockedPair::assume(parent, child) };
+        // SAFETY: The kernel passes null or a VMA of the parent.
+        let failed = NonNull::new(failed).map(|vma| unsafe { Vma::from_raw(vma) });
+        // SAFETY: The kernel passes the iterator over the duplicated tree that copied the VMAs, and
+        // the entry it stopped at.
+        let child = unsafe { ChildMm::from_raw(locks, vmi, failed) };
 
         match watcher.recover(fork, child) {
             Recovered::TornDown(_, report) => {

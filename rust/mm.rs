@@ -1,17 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An mm under construction, as far as its recovery needs it: safe types over `mm_struct`, its
-//! VMAs and its maple tree.
+//! Safe types over `mm_struct`, its VMAs, its maple tree, and over taking them apart.
+//!
+//! [`view`] reads the VMAs of any process. The rest is for those who hold an mmap lock for writing,
+//! and most of all for the mm that `dup_mmap()` has not finished.
 //!
 //! Lock order, as in `dup_mmap()`: the parent's mmap lock, then the child's (nested). Both are
-//! write-held by the forking task wherever these types exist.
+//! write-held by the forking task wherever a [`ChildMm`] exists.
 //!
 //! C headers: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h),
 //! [`mm/vma.h`](srctree/mm/vma.h)
 
+// The module is called with the locks held; to take them is for others, and for the tests.
+#![cfg_attr(not(CONFIG_KUNIT = "y"), allow(dead_code))]
+
 mod charge;
 mod child;
-mod unmap;
+#[cfg(CONFIG_KUNIT = "y")]
+mod fixture;
+mod gather;
+mod lock;
+mod tree;
+pub(crate) mod unmap;
+pub(crate) mod view;
 
 pub(crate) use charge::Charge;
 pub(crate) use child::{
@@ -24,8 +35,19 @@ pub(crate) use child::{
     NoCopies,
     TornDown, //
 };
-pub(crate) use unmap::{
-    PgtableCeiling,
-    TreeEnd,
-    VmaEnd, //
+pub(crate) use gather::Flush;
+pub(crate) use lock::WriteLockedPair;
+pub(crate) use unmap::PgtableCeiling;
+pub(crate) use view::Vma;
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) use {
+    fixture::TestMm,
+    gather::MmuGather,
+    lock::MmapWriteGuard,
+    tree::{
+        Empty,
+        InRcu,
+        VmaTree, //
+    },
+    unmap::UnmapRange, //
 };

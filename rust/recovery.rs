@@ -21,6 +21,7 @@ use crate::{
         Classified,
         Copies,
         Extent,
+        Flush,
         NextCopy,
         NoCopies,
         PgtableCeiling,
@@ -42,7 +43,7 @@ pub(crate) struct Report {
 /// Takes apart what `dup_mmap()` had built of `child`.
 ///
 /// May sleep: it closes files, and lets others run between two VMAs.
-pub(crate) fn recover(child: ChildMm<'_, Building>) -> (ChildMm<'_, TornDown>, Report) {
+pub(crate) fn recover(child: ChildMm<'_, Building>) -> (TornDown<'_>, Report) {
     let extent = child.extent();
     let mut nr_vmas = 0;
     let mut nr_accounted = 0;
@@ -52,8 +53,9 @@ pub(crate) fn recover(child: ChildMm<'_, Building>) -> (ChildMm<'_, TornDown>, R
         Classified::Nothing(child) => child,
         Classified::Copied(child) => {
             // The tree ends where the parent's VMAs begin; page tables do not.
-            let (tree_end, vma_end) = (child.tree_end(), child.vma_end());
-            let copies = child.unmap(tree_end, vma_end, PgtableCeiling::user());
+            let copies = child.gather(Flush::Range, |child| {
+                child.unmap_vmas(PgtableCeiling::user()).free_pgtables()
+            });
             let (child, removed, charge) = remove_all(copies);
 
             nr_vmas = removed;
@@ -61,11 +63,11 @@ pub(crate) fn recover(child: ChildMm<'_, Building>) -> (ChildMm<'_, TornDown>, R
             child
         }
     };
-    let child = child.destroy_tree();
-    child.mark_unstable();
+    let torn_down = child.destroy_tree();
+    torn_down.mark_unstable();
 
     (
-        child,
+        torn_down,
         Report {
             extent,
             nr_vmas,

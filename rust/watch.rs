@@ -17,7 +17,8 @@ use crate::{
     inject::Rule,
     mm::{
         Building,
-        ChildMm, //
+        ChildMm,
+        Vma, //
     },
     record::{
         self,
@@ -33,7 +34,6 @@ use crate::{
 };
 use kernel::{
     current,
-    mm::virt::VmaRef,
     new_mutex,
     prelude::*,
     sync::Mutex,
@@ -123,7 +123,7 @@ impl Watcher for State {
         }
     }
 
-    fn point(&self, fork: &mut Fork, point: Point, vma: Option<&VmaRef>) -> Result {
+    fn point(&self, fork: &mut Fork, point: Point, vma: Option<Vma<'_>>) -> Result {
         let counters = self.stats.point(point);
 
         counters.hits.add(1);
@@ -151,9 +151,9 @@ impl Watcher for State {
         fork.failed = Some((Instant::now(), child.nr_copied()));
         match fork.settings.recovery {
             Recovery::Rust => {
-                let (child, report) = recover(child);
+                let (torn_down, report) = recover(child);
 
-                Recovered::TornDown(child, report)
+                Recovered::TornDown(torn_down, report)
             }
             Recovery::Upstream => Recovered::Declined(child),
         }

@@ -280,5 +280,5 @@ crate_command()
 	local cmd=$MOD/rust/.dup_mmap_recovery.o.cmd
 
 	[ -f "$cmd" ] || die "the module is not built for $ARCH-$FLAVOUR; run: make demo, or scripts/module"
-	echo "RUSTC_BOOTSTRAP=1 DUP_MMAP_BINDINGS=$MOD/rust/bindings/generated.rs $(sed -nE '1s/^savedcmd_[^ ]+ := (.*) --out-dir .*$/\1/p' "$cmd")"
+	echo "RUSTC_BOOTSTRAP=1 DUP_MMAP_BINDINGS=$MOD/rust/bindings/generated.rs DUP_MMAP_EXAMPLES=$MOD/rust/kunit/generated.rs $(sed -nE '1s/^savedcmd_[^ ]+ := (.*) --out-dir .*$/\1/p' "$cmd")"
 }

@@ -4,3 +4,4 @@
 #include <linux/fault-inject.h>
 #include "mm/internal.h"
 #include "helpers.h"
+#include "layout.h"

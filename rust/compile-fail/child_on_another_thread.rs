@@ -2,7 +2,7 @@
 //
 // The locks belong to the forking task.
 //
-// error[E0277]: `NonNull<kernel::bindings::mm_struct>` cannot be sent between threads safely
+// error[E0277]: `NonNull<kernel::bindings::ma_state>` cannot be sent between threads safely
 
 use crate::mm::{
     Building,

@@ -9,6 +9,7 @@ use crate::{
         Charge,
         ChildMm,
         Classified,
+        Flush,
         NextCopy,
         PgtableCeiling, //
     },
@@ -23,8 +24,9 @@ fn case<'a>(child: ChildMm<'a, Building>) -> Recovered<'a> {
     let child = match child.classify() {
         Classified::Nothing(child) => child,
         Classified::Copied(child) => {
-            let (tree_end, vma_end) = (child.tree_end(), child.vma_end());
-            let mut copies = child.unmap(tree_end, vma_end, PgtableCeiling::user());
+            let mut copies = child.gather(Flush::FullMm, |child| {
+                child.unmap_vmas(PgtableCeiling::user()).free_pgtables()
+            });
             let mut sum = Charge::NONE;
 
             loop {

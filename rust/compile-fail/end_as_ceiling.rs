@@ -4,16 +4,12 @@
 //
 // error[E0308]: mismatched types
 
-use crate::mm::{
-    Building,
-    ChildMm,
-    Classified, //
+use crate::mm::unmap::{
+    TreeEnd,
+    UnmapRange,
+    VmaEnd, //
 };
 
-fn case(child: ChildMm<'_, Building>) {
-    if let Classified::Copied(child) = child.classify() {
-        let (tree_end, vma_end) = (child.tree_end(), child.vma_end());
-
-        let _ = child.unmap(tree_end, vma_end, child.vma_end());
-    }
+fn case(tree_end: TreeEnd, vma_end: VmaEnd) -> UnmapRange {
+    UnmapRange::new(tree_end, vma_end, vma_end)
 }

@@ -2,7 +2,7 @@
 //
 // Nor by the iterator, which would go on to the parent's VMAs.
 //
-// error[E0616]: field `vmi` of struct `ChildMm` is private
+// error[E0616]: field `mas` of struct `ChildMm` is private
 
 use crate::mm::{
     Building,
@@ -10,5 +10,5 @@ use crate::mm::{
 };
 
 fn case(child: &ChildMm<'_, Building>) -> bool {
-    child.vmi.as_ptr().is_null()
+    child.mas.as_ptr().is_null()
 }

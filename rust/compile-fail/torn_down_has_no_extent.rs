@@ -2,14 +2,13 @@
 //
 // An empty tree has no VMAs of anybody's to ask about.
 //
-// error[E0599]: no method named `extent` found for struct `ChildMm<'_, TornDown>` in the current scope
+// error[E0599]: no method named `extent` found for struct `TornDown` in the current scope
 
 use crate::mm::{
-    ChildMm,
     Extent,
     TornDown, //
 };
 
-fn case(child: ChildMm<'_, TornDown>) -> Extent {
-    child.extent()
+fn case(torn_down: TornDown<'_>) -> Extent {
+    torn_down.extent()
 }

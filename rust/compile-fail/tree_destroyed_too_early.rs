@@ -5,11 +5,10 @@
 // error[E0616]: field `child` of struct `Copies` is private
 
 use crate::mm::{
-    ChildMm,
     Copies,
     TornDown, //
 };
 
-fn case<'a>(copies: Copies<'a>) -> ChildMm<'a, TornDown> {
+fn case(copies: Copies<'_>) -> TornDown<'_> {
     copies.child.destroy_tree()
 }

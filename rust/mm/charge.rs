@@ -18,6 +18,7 @@ impl Charge {
     /// No page at all.
     pub(crate) const NONE: Self = Self { pages: 0 };
 
+    /// The accounted pages of a VMA that has just been removed.
     pub(super) fn of_removed_vma(pages: usize) -> Self {
         Self { pages }
     }

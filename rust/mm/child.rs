@@ -8,34 +8,57 @@
 //! and each method takes the mm out of one state and into the next:
 //!
 //! ```text
-//! ChildMm<Building> -- classify --+-- Copied:  ChildMm<Mapped> -- unmap --> Copies -- remove all
-//!                                 |                                                      |
-//!                                 +-- Nothing: ChildMm<NoCopies> <-----------------------+
+//! ChildMm<Building> -- classify --+-- Copied:  ChildMm<Mapped> -- gather ----> Copies -- remove all
+//!                                 |              : ChildMm<Gathering>  ^                     |
+//!                                 |              :    unmap_vmas       :                     |
+//!                                 |              : ChildMm<Unmapped>   :                     |
+//!                                 |              :    free_pgtables    :                     |
+//!                                 |              : ChildMm<Unlinked> ..:                     |
+//!                                 |                                                          |
+//!                                 +-- Nothing: ChildMm<NoCopies> <---------------------------+
 //!                                                |
-//!                                          destroy_tree --> ChildMm<TornDown>
+//!                                          destroy_tree --> TornDown
 //! ```
 //!
 //! No state hands out a VMA of the parent, and only [`ChildMm::destroy_tree`] makes the proof that
 //! the way was gone to its end.
 //!
-//! C: `dup_mmap_recover()` and `tear_down_vmas()` in [`mm/mmap.c`](srctree/mm/mmap.c)
+//! C: `dup_mmap_recover()` and `tear_down_vmas()` in [`mm/mmap.c`](srctree/mm/mmap.c),
+//! `unmap_region()` in [`mm/vma.c`](srctree/mm/vma.c)
 
 use super::{
-    unmap::pgtable_floor,
+    gather::{
+        Flush,
+        MmuGather, //
+    },
+    lock::WriteLockedPair,
+    tree::{
+        Empty,
+        NotInRcu,
+        VmaTree, //
+    },
+    unmap::{
+        PgtableCeiling,
+        RawRange,
+        TreeEnd,
+        UnmapRange,
+        VmaEnd, //
+    },
+    view::{
+        self,
+        Entries,
+        Found,
+        Vma, //
+    },
     Charge,
-    PgtableCeiling,
-    TreeEnd,
-    VmaEnd, //
 };
 use crate::bindings::raw;
 use core::{
     marker::PhantomData,
+    pin::Pin,
     ptr::NonNull, //
 };
-use kernel::{
-    bindings,
-    page::PAGE_SHIFT, //
-};
+use kernel::bindings;
 
 /// How far `dup_mmap()` came with replacing the parent's VMAs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,62 +101,105 @@ pub(crate) struct Building {
 /// # Invariants
 ///
 /// `first` is the first VMA of the tree and the child's own, and so are all that start below `end`.
+/// The iterator stands behind it.
 pub(crate) struct Mapped {
     first: NonNull<bindings::vm_area_struct>,
     end: usize,
 }
 
-/// State: no VMA that the tree refers to is the child's; some may be freed already.
-pub(crate) struct NoCopies(());
+/// Says which gather: one with another lifetime is another one, be it longer or shorter.
+type Brand<'g> = PhantomData<fn(&'g ()) -> &'g ()>;
 
-/// State: the tree is empty.
-pub(crate) struct TornDown(());
+/// State: as [`Mapped`], and there is a gather to unmap with.
+pub(crate) struct Gathering<'a, 'g> {
+    mapped: Mapped,
+    gather: Pin<&'g mut MmuGather<'a>>,
+    brand: Brand<'g>,
+}
+
+/// State: the copied VMAs' pages are unmapped.
+pub(crate) struct Unmapped<'a, 'g> {
+    mapped: Mapped,
+    gather: Pin<&'g mut MmuGather<'a>>,
+    range: UnmapRange,
+    brand: Brand<'g>,
+}
+
+/// State: the copied VMAs are out of the reverse maps too, and have no page tables.
+pub(crate) struct Unlinked<'g> {
+    mapped: Mapped,
+    _brand: Brand<'g>,
+}
+
+/// State: no VMA that the tree refers to is the child's, unless it is freed already.
+pub(crate) struct NoCopies(());
 
 /// The mm that `dup_mmap()` was building.
 ///
 /// # Invariants
 ///
-/// - `mm` and `vmi`, an iterator over its tree, are valid for `'a`, and nobody else uses `vmi`.
-/// - The running task write-holds the mmap locks of `mm` and of its parent for `'a`.
-/// - The tree is not in RCU mode, and its entries are what the state `S` says.
+/// - `mas` is a state of the tree, valid for `'a`, and nobody else uses it.
+/// - The mmap lock of the parent, too, is held for writing for `'a`.
+/// - The tree's entries are what the state `S` says.
 pub(crate) struct ChildMm<'a, S> {
-    mm: NonNull<bindings::mm_struct>,
-    vmi: NonNull<bindings::vma_iterator>,
+    tree: VmaTree<'a, NotInRcu>,
+    mas: NonNull<bindings::ma_state>,
     state: S,
-    _locked: PhantomData<&'a mut bindings::mm_struct>,
 }
 
 // In any state.
 impl<'a, S> ChildMm<'a, S> {
-    fn with_state<T>(self, state: T) -> ChildMm<'a, T> {
-        ChildMm {
-            mm: self.mm,
-            vmi: self.vmi,
-            state,
-            _locked: PhantomData,
+    fn split(self) -> (ChildMm<'a, ()>, S) {
+        let child = ChildMm {
+            tree: self.tree,
+            mas: self.mas,
+            state: (),
+        };
+
+        (child, self.state)
+    }
+
+    /// The next VMA of the child's below `end`, going on from where the iterator is.
+    ///
+    /// Anything else ends the walk: behind it would be the parent's.
+    fn find_own(&mut self, end: usize) -> Option<NonNull<bindings::vm_area_struct>> {
+        // SAFETY: By the type invariants it is a state of the child's tree, and both locks are
+        // held for writing.
+        match unsafe { view::find(self.mas.as_ptr(), self.tree.mm(), end) } {
+            Some(Found::Own(vma)) => Some(vma),
+            Some(Found::Other | Found::Marker) | None => None,
         }
     }
 
-    /// The next entry of the tree below `end`, going on from where the iterator is.
-    fn find_below(&mut self, end: usize) -> Option<NonNull<bindings::vm_area_struct>> {
-        // SAFETY: By the type invariants the iterator is valid and ours.
-        let mas = unsafe { &raw mut (*self.vmi.as_ptr()).mas };
-        // SAFETY: By the type invariants the tree's lock, the mmap lock, is held.
-        let entry = unsafe { bindings::mas_find(mas, end.wrapping_sub(1)) };
-
-        NonNull::new(entry.cast())
+    /// Lets the next [`Self::find_own`] start at `addr`.
+    fn restart_at(&mut self, addr: usize) {
+        // SAFETY: By the type invariants the state is valid and ours.
+        view::reset(unsafe { self.mas.as_mut() }, addr);
     }
 
-    /// Lets the next [`Self::find_below`] start at `addr`.
-    fn restart_at(&mut self, addr: usize) {
-        // SAFETY: By the type invariants the iterator is valid and ours.
-        unsafe { raw::helper_vma_iter_set(self.vmi.as_ptr(), addr) };
+    /// How many VMAs were copied, `mm->map_count`.
+    pub(crate) fn nr_copied(&self) -> usize {
+        // SAFETY: The tree's lock keeps the mm valid.
+        let count = unsafe { raw::helper_mm_map_count(self.tree.mm().as_ptr()) };
+
+        // Never negative.
+        count as usize
     }
 
     /// Keeps the OOM killer away from memory that is being freed already, `MMF_OOM_SKIP`.
     pub(crate) fn hide_from_oom_killer(&self) {
-        // SAFETY: By the type invariants the mm is valid; the flags are atomic.
-        unsafe { raw::helper_mm_set_oom_skip(self.mm.as_ptr()) };
+        // SAFETY: The tree's lock keeps the mm valid; the flags are atomic.
+        unsafe { raw::helper_mm_set_oom_skip(self.tree.mm().as_ptr()) };
+    }
+}
+
+impl<'a> ChildMm<'a, ()> {
+    fn with_state<S>(self, state: S) -> ChildMm<'a, S> {
+        ChildMm {
+            tree: self.tree,
+            mas: self.mas,
+            state,
+        }
     }
 }
 
@@ -142,43 +208,33 @@ impl<'a> ChildMm<'a, Building> {
     ///
     /// # Safety
     ///
-    /// - The two pointers fulfil the type's invariants for `'a`.
-    /// - `failed` is null, and the tree holds none but the child's VMAs; or it is the tree's first
+    /// - `dup_mmap()` has duplicated the child's tree, and `vmi`, valid for `'a` and used by nobody
+    ///   else, is an iterator over it.
+    /// - `failed` is `None`, and the tree holds none but the child's VMAs; or it is the tree's first
     ///   entry that is the parent's, provided that any VMA was copied at all.
     pub(crate) unsafe fn from_raw(
-        mm: NonNull<bindings::mm_struct>,
+        locks: WriteLockedPair<'a>,
         vmi: NonNull<bindings::vma_iterator>,
-        failed: *const bindings::vm_area_struct,
+        failed: Option<Vma<'a>>,
     ) -> Self {
-        // SAFETY: The caller says that the mm is valid.
-        unsafe { raw::helper_mmap_assert_write_locked(mm.as_ptr()) };
-
+        let (_, child) = locks.split();
         // INVARIANT: The caller says so; `extent` is what `dup_mmap_recover()` makes of these.
         let mut child = Self {
-            mm,
-            vmi,
+            // SAFETY: As the caller says, and the proof for both locks is borrowed for `'a`.
+            tree: unsafe { VmaTree::of_child(child) },
+            // An iterator is its state and nothing else.
+            mas: vmi.cast(),
             state: Building {
                 extent: Extent::Nothing,
             },
-            _locked: PhantomData,
         };
         if child.nr_copied() != 0 {
-            child.state.extent = match NonNull::new(failed.cast_mut()) {
-                // SAFETY: The caller says that this is a VMA of the parent, whose lock is held.
-                Some(failed) => Extent::Below(unsafe { vm_start(failed) }),
+            child.state.extent = match failed {
+                Some(failed) => Extent::Below(failed.start()),
                 None => Extent::Everything,
             };
         }
         child
-    }
-
-    /// How many VMAs were copied, `mm->map_count`.
-    pub(crate) fn nr_copied(&self) -> usize {
-        // SAFETY: By the type invariants the mm is valid and its lock held.
-        let count = unsafe { raw::helper_mm_map_count(self.mm.as_ptr()) };
-
-        // Never negative.
-        count as usize
     }
 
     /// How far the copying came.
@@ -186,20 +242,22 @@ impl<'a> ChildMm<'a, Building> {
         self.state.extent
     }
 
-    /// Tells a tree with VMAs of the child's from one without.
-    pub(crate) fn classify(mut self) -> Classified<'a> {
-        let end = self.state.extent.end();
+    /// What the tree has: copies, and the parent's VMAs, of which it tells no more than where.
+    pub(crate) fn entries(&self) -> Entries<'_> {
+        self.tree.entries(usize::MAX)
+    }
 
-        if self.state.extent == Extent::Nothing {
-            // INVARIANT: Nothing was copied.
-            return Classified::Nothing(self.with_state(NoCopies(())));
-        }
-        self.restart_at(0);
-        match self.find_below(end) {
-            // INVARIANT: What the tree has below `end` is the child's.
-            Some(first) => Classified::Copied(self.with_state(Mapped { first, end })),
-            // INVARIANT: Nothing of the child's was found.
-            None => Classified::Nothing(self.with_state(NoCopies(()))),
+    /// Tells a tree with VMAs of the child's from one without.
+    pub(crate) fn classify(self) -> Classified<'a> {
+        let (mut child, Building { extent }) = self.split();
+        let end = extent.end();
+
+        child.restart_at(0);
+        match child.find_own(end) {
+            // INVARIANT: What the tree has below `end` is the child's, as `from_raw` was promised.
+            Some(first) => Classified::Copied(child.with_state(Mapped { first, end })),
+            // INVARIANT: There is nothing below `end`, and behind it nothing is the child's.
+            None => Classified::Nothing(child.with_state(NoCopies(()))),
         }
     }
 }
@@ -213,55 +271,118 @@ pub(crate) enum Classified<'a> {
 }
 
 impl<'a> ChildMm<'a, Mapped> {
-    /// The limit for the tree walk: beyond it are the parent's VMAs.
-    pub(crate) fn tree_end(&self) -> TreeEnd {
-        TreeEnd(self.state.end)
-    }
-
-    /// The limit for the range that is unmapped.
-    pub(crate) fn vma_end(&self) -> VmaEnd {
-        VmaEnd(self.state.end)
-    }
-
-    /// Unmaps the copied VMAs' pages, takes the VMAs out of the reverse maps and frees the page
-    /// tables, like `unmap_region()`.
+    /// Gathers what `f` unmaps of the copied VMAs, and frees it when the TLBs have forgotten it.
     ///
-    /// May sleep; calls MMU notifiers, of which a child under construction has none.
-    pub(crate) fn unmap(
-        mut self,
-        tree_end: TreeEnd,
-        vma_end: VmaEnd,
-        ceiling: PgtableCeiling,
+    /// `f` has to go all the way to [`Unlinked`]. The gather is gone when this returns, before any
+    /// VMA can be removed and long before a lock is dropped.
+    pub(crate) fn gather(
+        self,
+        flush: Flush,
+        f: impl for<'g> FnOnce(ChildMm<'a, Gathering<'a, 'g>>) -> ChildMm<'a, Unlinked<'g>>,
     ) -> Copies<'a> {
-        let Mapped { first, end } = self.state;
-        // SAFETY: By the state's invariant `first` is a VMA of this mm.
-        let first_end = unsafe { vm_end(first) };
-        let mut unmap = raw::unmap_desc {
-            // SAFETY: By the type invariants the iterator is valid.
-            mas: unsafe { &raw mut (*self.vmi.as_ptr()).mas },
-            first: first.as_ptr(),
-            pg_start: pgtable_floor(),
-            pg_end: ceiling.0,
-            vma_start: 0,
-            vma_end: vma_end.0,
-            tree_end: tree_end.0,
-            tree_reset: first_end,
-            mm_wr_locked: true,
-        };
+        let (child, mapped) = self.split();
+        let mm = child.tree.mm();
+        // SAFETY: The tree's lock keeps the mm valid.
+        unsafe { raw::helper_flush_cache_mm(mm.as_ptr()) };
+        // SAFETY: The child's lock is held for writing for `'a`.
+        let gather = unsafe { MmuGather::new(mm, flush) };
 
-        // SAFETY: By the type invariants the mm is valid.
-        unsafe { raw::helper_flush_cache_mm(self.mm.as_ptr()) };
-        // SAFETY: By the type invariants both mmap locks are write-held. `first` is the first VMA
-        // of the tree, the iterator stands behind it, and the limits are this tree's.
-        unsafe { raw::unmap_region(&mut unmap) };
+        pin_init::stack_pin_init!(let gather = gather);
+        let child = child.with_state(Gathering {
+            mapped,
+            gather,
+            brand: PhantomData,
+        });
+        let (mut child, Unlinked { mapped, .. }) = f(child).split();
+        let Mapped { first, end } = mapped;
 
-        self.restart_at(first_end);
+        // SAFETY: By the state's invariant it is a VMA of the child's, whose lock is held.
+        child.restart_at(unsafe { Vma::from_raw(first) }.end());
         // INVARIANT: `first` is unmapped, and with it all that follow it below `end`.
         Copies {
             next: Some(first),
+            nr_removed: 0,
             end,
-            child: self.with_state(NoCopies(())),
+            child,
         }
+    }
+}
+
+impl<'a, 'g> ChildMm<'a, Gathering<'a, 'g>> {
+    /// Unmaps the copied VMAs' pages, and none of the parent's: the other two limits are the
+    /// child's own. Page tables will be freed up to `ceiling`.
+    ///
+    /// Sleeps; calls MMU notifiers, of which a child under construction has none.
+    ///
+    /// C: `update_hiwater_rss()`, `unmap_vmas()`
+    pub(crate) fn unmap_vmas(self, ceiling: PgtableCeiling) -> ChildMm<'a, Unmapped<'a, 'g>> {
+        let (
+            mut child,
+            Gathering {
+                mapped,
+                mut gather,
+                brand,
+            },
+        ) = self.split();
+        // Beyond the end are the parent's VMAs, for a walk of the tree and for the range alike.
+        let range = UnmapRange::new(TreeEnd(mapped.end), VmaEnd(mapped.end), ceiling);
+
+        // SAFETY: The tree's lock keeps the mm valid.
+        unsafe { raw::helper_update_hiwater_rss(child.tree.mm().as_ptr()) };
+        // SAFETY: The gather and the range are this mm's. By the state's invariant all VMAs in the
+        // range are the child's.
+        unsafe { gather.as_mut().unmap_vmas(&mut child.range(&mapped, range)) };
+
+        // INVARIANT: Nothing but the iterator has moved, and the next step sets it.
+        child.with_state(Unmapped {
+            mapped,
+            gather,
+            range,
+            brand,
+        })
+    }
+}
+
+impl<'a, 'g> ChildMm<'a, Unmapped<'a, 'g>> {
+    /// Takes the copied VMAs out of the reverse maps and frees their page tables.
+    ///
+    /// C: `free_pgtables()`
+    pub(crate) fn free_pgtables(self) -> ChildMm<'a, Unlinked<'g>> {
+        let (
+            mut child,
+            Unmapped {
+                mapped,
+                mut gather,
+                range,
+                brand,
+            },
+        ) = self.split();
+
+        // As in C: starting at 0 would find the first VMA once more.
+        // SAFETY: By the state's invariant it is a VMA of the child's, whose lock is held.
+        child.restart_at(unsafe { Vma::from_raw(mapped.first) }.end());
+        // SAFETY: As in `unmap_vmas`, which has unmapped the pages.
+        unsafe {
+            gather
+                .as_mut()
+                .free_pgtables(&mut child.range(&mapped, range))
+        };
+
+        child.with_state(Unlinked {
+            mapped,
+            _brand: brand,
+        })
+    }
+}
+
+impl ChildMm<'_, ()> {
+    /// From the first copied VMA to the limits, for a walk that goes on from the iterator.
+    fn range(&mut self, mapped: &Mapped, range: UnmapRange) -> RawRange<'_> {
+        // SAFETY: By the state's invariant it is a VMA of the child's, whose lock is held.
+        let first = unsafe { Vma::from_raw(mapped.first) };
+
+        // SAFETY: By the type invariants the state is valid and ours.
+        RawRange::new(first, unsafe { self.mas.as_mut() }, range)
     }
 }
 
@@ -270,12 +391,12 @@ impl<'a> ChildMm<'a, Mapped> {
 /// # Invariants
 ///
 /// `next` and what the tree has between the iterator and `end` are unmapped VMAs of the child's.
-/// The state in `child` is reached when there is none left.
 #[must_use = "the VMAs are leaked unless each is removed"]
 pub(crate) struct Copies<'a> {
     next: Option<NonNull<bindings::vm_area_struct>>,
+    nr_removed: usize,
     end: usize,
-    child: ChildMm<'a, NoCopies>,
+    child: ChildMm<'a, ()>,
 }
 
 impl<'a> Copies<'a> {
@@ -284,7 +405,14 @@ impl<'a> Copies<'a> {
         match self.next {
             // INVARIANT: `vma` is such a VMA, and by taking `self` apart its only owner.
             Some(vma) => NextCopy::Vma(CopiedVma { vma, rest: self }),
-            None => NextCopy::Done(self.child),
+            None => {
+                let differ = self.nr_removed != self.child.nr_copied();
+
+                // SAFETY: Only warns, as `tear_down_vmas()` does.
+                unsafe { raw::helper_vm_warn_on_once(differ) };
+                // INVARIANT: All that were the child's are removed.
+                NextCopy::Done(self.child.with_state(NoCopies(())))
+            }
         }
     }
 }
@@ -299,8 +427,6 @@ pub(crate) enum NextCopy<'a> {
 
 /// A VMA that `fork()` had copied into the child, unmapped by now.
 ///
-/// There is no `VmaRef` for it: that promises an mm with users.
-///
 /// # Invariants
 ///
 /// `vma` is attached to the child's mm, and this is the only reference to it.
@@ -311,26 +437,17 @@ pub(crate) struct CopiedVma<'a> {
 }
 
 impl<'a> CopiedVma<'a> {
-    /// How many of its pages count against the commit limit.
-    fn nr_accounted(&self) -> usize {
-        // SAFETY: By the type invariants the VMA is valid.
-        if unsafe { raw::helper_vma_accounted(self.vma.as_ptr()) } {
-            // SAFETY: As above, and its lock is held.
-            let start = unsafe { vm_start(self.vma) };
-            // SAFETY: As above.
-            let end = unsafe { vm_end(self.vma) };
-
-            end.wrapping_sub(start) >> PAGE_SHIFT
-        } else {
-            0
-        }
+    /// The VMA, while it is there.
+    pub(crate) fn vma(&self) -> Vma<'_> {
+        // SAFETY: By the type invariants it is valid, and its mm's lock held.
+        unsafe { Vma::from_raw(self.vma) }
     }
 
     /// Detaches the VMA, closes it and frees it: `vma_mark_detached()` and `remove_vma()`.
     ///
-    /// May sleep. What it was charged for is left to the caller to give back.
+    /// Sleeps. What it was charged for is left to the caller to give back.
     pub(crate) fn remove(self) -> (Charge, Copies<'a>) {
-        let nr_accounted = self.nr_accounted();
+        let nr_accounted = self.vma().nr_accounted();
         let Self { vma, mut rest } = self;
 
         // SAFETY: By the type invariants the VMA is attached, and the mmap lock is write-held.
@@ -340,46 +457,35 @@ impl<'a> CopiedVma<'a> {
         // `destroy_tree`.
         unsafe { raw::remove_vma(vma.as_ptr()) };
 
+        // Below the limit on VMAs of an mm.
+        rest.nr_removed = rest.nr_removed.wrapping_add(1);
         // INVARIANT: The iterator only moves forward, and the walk stops at `end`.
-        rest.next = rest.child.find_below(rest.end);
+        rest.next = rest.child.find_own(rest.end);
         (Charge::of_removed_vma(nr_accounted), rest)
     }
 }
 
 impl<'a> ChildMm<'a, NoCopies> {
-    /// Frees the tree's nodes, but none of the parent's VMAs that are in it: `__mt_destroy()`.
-    pub(crate) fn destroy_tree(self) -> ChildMm<'a, TornDown> {
-        // SAFETY: By the type invariants the mm is valid.
-        let tree = unsafe { &raw mut (*self.mm.as_ptr()).__bindgen_anon_1.mm_mt };
-        // SAFETY: By the type invariants the tree's lock, the mmap lock, is write-held, and no
-        // reader walks the tree under RCU.
-        unsafe { bindings::__mt_destroy(tree) };
-
-        // INVARIANT: Destroyed is empty.
-        self.with_state(TornDown(()))
+    /// Frees the tree's nodes, but none of the parent's VMAs that are in it.
+    ///
+    /// C: `__mt_destroy()`
+    pub(crate) fn destroy_tree(self) -> TornDown<'a> {
+        TornDown {
+            // SAFETY: By the state's invariant.
+            tree: unsafe { self.tree.destroy() },
+        }
     }
 }
 
-impl ChildMm<'_, TornDown> {
+/// The mm that `dup_mmap()` was building, with an empty tree: the end of the way.
+pub(crate) struct TornDown<'a> {
+    tree: VmaTree<'a, Empty>,
+}
+
+impl TornDown<'_> {
     /// Tells those who find the mm that it is not to be used, `MMF_UNSTABLE`.
     pub(crate) fn mark_unstable(&self) {
-        // SAFETY: By the type invariants the mm is valid; the flags are atomic.
-        unsafe { raw::helper_mm_set_unstable(self.mm.as_ptr()) };
+        // SAFETY: The tree's lock keeps the mm valid; the flags are atomic.
+        unsafe { raw::helper_mm_set_unstable(self.tree.mm().as_ptr()) };
     }
-}
-
-/// # Safety
-///
-/// `vma` is valid, and its mm's lock held.
-unsafe fn vm_start(vma: NonNull<bindings::vm_area_struct>) -> usize {
-    // SAFETY: By the caller's promise.
-    unsafe { (*vma.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.vm_start }
-}
-
-/// # Safety
-///
-/// `vma` is valid, and its mm's lock held.
-unsafe fn vm_end(vma: NonNull<bindings::vm_area_struct>) -> usize {
-    // SAFETY: By the caller's promise.
-    unsafe { (*vma.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.vm_end }
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See helpers.h. */
+#include <linux/build_bug.h>
 #include <linux/mm.h>
+#include <linux/mmdebug.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
 #include <linux/string.h>
+#include <linux/xarray.h>
 
 #include "mm/internal.h"
 #include "helpers.h"
@@ -24,19 +27,9 @@ const struct dup_mmap_point_info dup_mmap_point_info[NR_DUP_MMAP_POINTS] = {
 #undef DUP_MMAP_POINT
 };
 
-bool helper_vma_accounted(const struct vm_area_struct *vma)
-{
-	return vma->vm_flags & VM_ACCOUNT;
-}
-
 void helper_vma_mark_detached(struct vm_area_struct *vma)
 {
 	vma_mark_detached(vma);
-}
-
-void helper_vma_iter_set(struct vma_iterator *vmi, unsigned long addr)
-{
-	vma_iter_set(vmi, addr);
 }
 
 int helper_mm_map_count(const struct mm_struct *mm)
@@ -54,9 +47,59 @@ void helper_mm_set_unstable(struct mm_struct *mm)
 	mm_flags_set(MMF_UNSTABLE, mm);
 }
 
+void helper_vm_warn_on_once(bool condition)
+{
+	VM_WARN_ON_ONCE(condition);
+}
+
+bool helper_mm_mt_in_rcu(struct mm_struct *mm)
+{
+	BUILD_BUG_ON((unsigned long)XA_ZERO_ENTRY != HELPER_ZERO_ENTRY);
+
+	return mt_in_rcu(&mm->mm_mt);
+}
+
+void helper_mm_mt_set_in_rcu(struct mm_struct *mm, bool in_rcu)
+{
+	if (in_rcu)
+		mt_set_in_rcu(&mm->mm_mt);
+	else
+		mt_clear_in_rcu(&mm->mm_mt);
+}
+
 void helper_mmap_assert_write_locked(const struct mm_struct *mm)
 {
 	mmap_assert_write_locked(mm);
+}
+
+void helper_mmap_write_lock(struct mm_struct *mm)
+{
+	mmap_write_lock(mm);
+}
+
+int helper_mmap_write_lock_killable(struct mm_struct *mm)
+{
+	return mmap_write_lock_killable(mm);
+}
+
+void helper_mmap_write_lock_nested(struct mm_struct *mm)
+{
+	mmap_write_lock_nested(mm, SINGLE_DEPTH_NESTING);
+}
+
+void helper_mmap_write_unlock(struct mm_struct *mm)
+{
+	mmap_write_unlock(mm);
+}
+
+bool helper_mm_tlb_flush_pending(struct mm_struct *mm)
+{
+	return mm_tlb_flush_pending(mm);
+}
+
+void helper_update_hiwater_rss(struct mm_struct *mm)
+{
+	update_hiwater_rss(mm);
 }
 
 void helper_flush_cache_mm(struct mm_struct *mm)

@@ -7,6 +7,9 @@
 #include <linux/fault-inject.h>
 #include <linux/mm_types.h>
 
+/* XA_ZERO_ENTRY, which is no constant to C. */
+#define HELPER_ZERO_ENTRY ((257 << 2) | 2)
+
 /* One line of linux/dup_mmap_points.h. */
 struct dup_mmap_point_info {
 	const char *name;
@@ -17,14 +20,22 @@ struct dup_mmap_point_info {
 
 extern const struct dup_mmap_point_info dup_mmap_point_info[NR_DUP_MMAP_POINTS];
 
-bool helper_vma_accounted(const struct vm_area_struct *vma);
 void helper_vma_mark_detached(struct vm_area_struct *vma);
-void helper_vma_iter_set(struct vma_iterator *vmi, unsigned long addr);
 
 int helper_mm_map_count(const struct mm_struct *mm);
 void helper_mm_set_oom_skip(struct mm_struct *mm);
 void helper_mm_set_unstable(struct mm_struct *mm);
+void helper_vm_warn_on_once(bool condition);
+bool helper_mm_mt_in_rcu(struct mm_struct *mm);
+void helper_mm_mt_set_in_rcu(struct mm_struct *mm, bool in_rcu);
+bool helper_mm_tlb_flush_pending(struct mm_struct *mm);
+void helper_update_hiwater_rss(struct mm_struct *mm);
+
 void helper_mmap_assert_write_locked(const struct mm_struct *mm);
+void helper_mmap_write_lock(struct mm_struct *mm);
+int __must_check helper_mmap_write_lock_killable(struct mm_struct *mm);
+void helper_mmap_write_lock_nested(struct mm_struct *mm);
+void helper_mmap_write_unlock(struct mm_struct *mm);
 void helper_flush_cache_mm(struct mm_struct *mm);
 
 unsigned long helper_first_user_address(void);

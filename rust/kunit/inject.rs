@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the files take, and what a rule covers.
+
+use kernel::prelude::*;
+
+#[kunit_tests(dup_mmap_inject)]
+mod tests {
+    use crate::{
+        bindings::Point,
+        inject::{
+            parse_errno,
+            parse_point,
+            parse_vma_index,
+            Errno,
+            Rule, //
+        }, //
+    };
+    use kernel::prelude::*;
+
+    fn point(name: &[u8]) -> Result<Point> {
+        Point::from_name(name).ok_or(EINVAL)
+    }
+
+    #[test]
+    fn points_are_found_by_name_and_number() -> Result {
+        for (number, point) in (0..).zip(Point::all()) {
+            assert!(Point::from_name(point.name()) == Some(point));
+            assert!(Point::from_raw(number) == Some(point));
+            assert!(parse_point(point.name())? == Some(point));
+            assert!(point.errno() < 0);
+            assert!(!point.reason().is_empty());
+        }
+        assert!(Point::from_raw(Point::COUNT as u32).is_none());
+        assert!(Point::from_raw(u32::MAX).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn point_any_is_none() -> Result {
+        assert!(parse_point(b"any")?.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn unknown_points_are_refused() {
+        for text in [
+            b"".as_slice(),
+            b"none",
+            b"ANY",
+            b"any ",
+            b"mt-du",
+            b"mt-dupp",
+            b"Mt-dup",
+            b"mt-dup\0",
+            b"\xff",
+        ] {
+            assert!(matches!(parse_point(text), Err(EINVAL)));
+        }
+    }
+
+    #[test]
+    fn vma_index_is_an_ordinal_or_any() -> Result {
+        assert!(parse_vma_index(b"-1")?.is_none());
+        assert_eq!(parse_vma_index(b"0")?, Some(0));
+        assert_eq!(parse_vma_index(b"+7")?, Some(7));
+        assert_eq!(parse_vma_index(b"0x10")?, Some(16));
+        assert_eq!(parse_vma_index(b"010")?, Some(8));
+        assert_eq!(parse_vma_index(b"2147483647")?, Some(2147483647));
+        for text in [
+            b"".as_slice(),
+            b"-2",
+            b"2147483648",
+            b"4294967295",
+            b"18446744073709551616",
+            b"1x",
+            b"0x",
+            b"0x-1",
+            b"--1",
+            b"+-1",
+            b"-",
+            b"1 2",
+            b"1\0",
+        ] {
+            assert!(matches!(parse_vma_index(text), Err(EINVAL)));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn errno_is_negative_or_the_steps_own() -> Result {
+        assert!(parse_errno(b"0")?.is_none());
+        assert_eq!(parse_errno(b"-1")?.map(Errno::get), Some(-1));
+        assert_eq!(parse_errno(b"-4095")?.map(Errno::get), Some(-4095));
+        for text in [b"1".as_slice(), b"-4096", b"-ENOMEM", b""] {
+            assert!(matches!(parse_errno(text), Err(EINVAL)));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_rule_covers_what_it_says() -> Result {
+        let (dup, copy) = (point(b"vm-area-dup")?, point(b"copy-page-range")?);
+        let this = Rule {
+            point: Some(dup),
+            vma_index: Some(3),
+            ..Rule::ANY
+        };
+
+        assert!(Rule::ANY.covers(dup, None));
+        assert!(Rule::ANY.covers(dup, Some(0)));
+        assert!(this.covers(dup, Some(3)));
+        assert!(!this.covers(dup, Some(2)));
+        assert!(!this.covers(dup, Some(4)));
+        assert!(!this.covers(copy, Some(3)));
+        // A step that has no VMA is none of VMA 3's.
+        assert!(!this.covers(dup, None));
+        Ok(())
+    }
+
+    #[test]
+    fn a_rule_has_the_steps_error_unless_it_names_one() -> Result {
+        let step = point(b"vma-start-write")?;
+        let named = Rule {
+            errno: parse_errno(b"-11")?,
+            ..Rule::ANY
+        };
+
+        assert_eq!(Rule::ANY.error(step).to_errno(), step.errno());
+        assert_eq!(named.error(step).to_errno(), -11);
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Arithmetic on addresses, where they end and where a page table does.
+
+use kernel::prelude::*;
+
+#[kunit_tests(dup_mmap_range)]
+mod tests {
+    use crate::mm::{
+        view::AddrRange,
+        Charge,
+        Extent,
+        UnmapRange, //
+    };
+    use kernel::{
+        page::{
+            PAGE_SHIFT,
+            PAGE_SIZE, //
+        },
+        prelude::*, //
+    };
+
+    /// What one page table, and one table of those, maps with entries of a word each.
+    const PMD_SIZE: usize = PAGE_SIZE * (PAGE_SIZE / size_of::<usize>());
+    const PUD_SIZE: usize = PMD_SIZE * (PAGE_SIZE / size_of::<usize>());
+
+    #[test]
+    fn extent_and_end_are_inverse() {
+        for end in [
+            1,
+            PAGE_SIZE - 1,
+            PAGE_SIZE,
+            1 << 47,
+            usize::MAX - PAGE_SIZE,
+            usize::MAX - 1,
+        ] {
+            assert!(Extent::from_end(end) == Extent::Below(end));
+            assert_eq!(Extent::Below(end).end(), end);
+        }
+    }
+
+    #[test]
+    fn extent_has_two_ends_of_its_own() {
+        assert_eq!(Extent::Nothing.end(), 0);
+        assert_eq!(Extent::Everything.end(), usize::MAX);
+        assert!(Extent::from_end(0) == Extent::Nothing);
+        assert!(Extent::from_end(usize::MAX) == Extent::Everything);
+    }
+
+    #[test]
+    fn no_charge_is_no_pages() {
+        assert_eq!(Charge::NONE.and(Charge::NONE).give_back(), 0);
+    }
+
+    #[test]
+    fn a_range_is_not_empty() {
+        assert!(AddrRange::new(1, 0).is_none());
+        assert!(AddrRange::new(usize::MAX, usize::MAX - 1).is_none());
+        assert!(AddrRange::new(0, 0) == Some(AddrRange::at(0)));
+        assert!(AddrRange::new(usize::MAX, usize::MAX) == Some(AddrRange::at(usize::MAX)));
+    }
+
+    #[test]
+    fn a_range_ends_where_addresses_do() -> Result {
+        let all = AddrRange::new(0, usize::MAX).ok_or(EINVAL)?;
+        let last_page = AddrRange::new(usize::MAX - (PAGE_SIZE - 1), usize::MAX).ok_or(EINVAL)?;
+
+        assert_eq!(all.nr_pages(), 1 << (usize::BITS - PAGE_SHIFT as u32));
+        assert_eq!(all.end(), None);
+        assert!(all.contains(0) && all.contains(usize::MAX));
+        assert_eq!(last_page.nr_pages(), 1);
+        assert_eq!(last_page.end(), None);
+        assert!(last_page.contains(usize::MAX) && !last_page.contains(0));
+        assert_eq!(AddrRange::at(usize::MAX - 1).end(), Some(usize::MAX));
+        assert_eq!(AddrRange::at(0).end(), Some(1));
+        Ok(())
+    }
+
+    #[test]
+    fn a_range_of_whole_page_tables() -> Result {
+        for size in [PAGE_SIZE, PMD_SIZE, PUD_SIZE] {
+            for start in [0, size, 7 * size] {
+                let range = AddrRange::new(start, start + size - 1).ok_or(EINVAL)?;
+
+                assert_eq!(range.nr_pages(), size >> PAGE_SHIFT);
+                assert_eq!(range.end(), Some(start + size));
+                assert!(range.contains(start) && range.contains(start + size - 1));
+                assert!(!range.contains(start + size));
+                assert!(start == 0 || !range.contains(start - 1));
+            }
+        }
+        // One byte on either side of a boundary is two pages.
+        let across = AddrRange::new(PMD_SIZE - 1, PMD_SIZE).ok_or(EINVAL)?;
+        assert_eq!(across.nr_pages(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn limits_stay_apart() {
+        for end in [PAGE_SIZE, PMD_SIZE - PAGE_SIZE, PMD_SIZE, PUD_SIZE] {
+            // The ceiling of user space is 0 where addresses have no end below.
+            let all = UnmapRange::for_test(end - 1, end, 0);
+            // Within the page table of the end, or just at its boundary.
+            let table = UnmapRange::for_test(end - 1, end, PUD_SIZE);
+
+            assert_eq!(all.limits(), (end - 1, end, 0));
+            assert_eq!(table.limits(), (end - 1, end, PUD_SIZE));
+        }
+    }
+
+    #[test]
+    fn no_vma_ends_above_the_page_tables() {
+        let everything = usize::MAX;
+
+        assert_eq!(
+            UnmapRange::for_test(everything, everything, 0).limits(),
+            (everything, everything, 0)
+        );
+        for ceiling in [PAGE_SIZE, PMD_SIZE, PMD_SIZE + PAGE_SIZE, PUD_SIZE] {
+            assert_eq!(
+                UnmapRange::for_test(everything, everything, ceiling).limits(),
+                (everything, ceiling, ceiling)
+            );
+            assert_eq!(
+                UnmapRange::for_test(everything, ceiling + 1, ceiling).limits(),
+                (everything, ceiling, ceiling)
+            );
+            assert_eq!(
+                UnmapRange::for_test(everything, ceiling - 1, ceiling).limits(),
+                (everything, ceiling - 1, ceiling)
+            );
+        }
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the files say.
+
+use kernel::prelude::*;
+
+#[kunit_tests(dup_mmap_record)]
+mod tests {
+    use crate::{
+        bindings::{
+            Comm,
+            Point, //
+        },
+        mm::Extent,
+        record::{
+            PointTable,
+            Record,
+            Recovered,
+            Recovery,
+            Stats,
+            VmaId, //
+        },
+        recovery::Report, //
+    };
+    use kernel::{
+        prelude::*,
+        str::CString, //
+    };
+
+    fn record(vma: Option<VmaId>, recovered: Option<Recovered>) -> Record {
+        Record {
+            pid: 7,
+            comm: Comm::current(),
+            point: Point::VMA_START_WRITE,
+            vma,
+            errno: -4,
+            injected: true,
+            recovered,
+        }
+    }
+
+    /// The lines of a record but for the name of the task, which is KUnit's thread.
+    fn text_is(record: &Record, head: &[u8], tail: &[u8]) -> Result<bool> {
+        let text = CString::try_from_fmt(fmt!("{record}"))?;
+        let text = text.to_bytes();
+
+        Ok(text.starts_with(head) && text.ends_with(tail))
+    }
+
+    #[test]
+    fn a_record_without_recovery() -> Result {
+        assert!(text_is(
+            &record(None, None),
+            b"pid: 7\ncomm: ",
+            b"\npoint: vma-start-write\nvma-index: -1\nvma: -\nerrno: -4\ninjected: y\n\
+              recovery: -\nclass: -\nend: -\nvmas-copied: 0\nvmas-torn-down: 0\n\
+              pages-uncharged: 0\nns: 0\n",
+        )?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_record_of_each_class() -> Result {
+        for (extent, lines) in [
+            (Extent::Nothing, b"class: none\nend: 0x0\n".as_slice()),
+            (Extent::Below(0x3000), b"class: partial\nend: 0x3000\n"),
+            (
+                Extent::Everything,
+                if cfg!(CONFIG_64BIT) {
+                    b"class: all\nend: 0xffffffffffffffff\n"
+                } else {
+                    b"class: all\nend: 0xffffffff\n"
+                },
+            ),
+        ] {
+            let vma = VmaId {
+                index: 2,
+                start: 0x3000,
+                end: 0x5000,
+            };
+            let recovered = Recovered {
+                recovery: Recovery::Rust,
+                nr_copied: 2,
+                report: Report {
+                    extent,
+                    nr_vmas: 2,
+                    nr_accounted: 5,
+                },
+                nanos: 9,
+            };
+            let text = CString::try_from_fmt(fmt!("{}", record(Some(vma), Some(recovered))))?;
+            let text = text.to_bytes();
+
+            assert!(text
+                .windows(b"vma-index: 2\nvma: 3000-5000\n".len())
+                .any(|part| part == b"vma-index: 2\nvma: 3000-5000\n"));
+            assert!(text.windows(lines.len()).any(|part| part == lines));
+            assert!(
+                text.ends_with(b"vmas-copied: 2\nvmas-torn-down: 2\npages-uncharged: 5\nns: 9\n")
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn stats_are_cleared_as_a_whole() -> Result {
+        let stats = Stats::new();
+
+        stats.forks.add(3);
+        stats.point(Point::VMA_START_WRITE).hits.add(2);
+        let counted = CString::try_from_fmt(fmt!("{stats}"))?;
+        let hit = CString::try_from_fmt(fmt!("{}", PointTable(&stats)))?;
+        stats.clear();
+        let cleared = CString::try_from_fmt(fmt!("{stats}"))?;
+        let fresh = CString::try_from_fmt(fmt!("{}", PointTable(&Stats::new())))?;
+        let table = CString::try_from_fmt(fmt!("{}", PointTable(&stats)))?;
+
+        assert!(counted.to_bytes().starts_with(b"forks: 3\nfailed: 0\n"));
+        assert!(cleared.to_bytes().starts_with(b"forks: 0\nfailed: 0\n"));
+        assert!(hit.to_bytes() != fresh.to_bytes());
+        assert!(table.to_bytes() == fresh.to_bytes());
+        Ok(())
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_point() -> Result {
+        let table = CString::try_from_fmt(fmt!("{}", PointTable(&Stats::new())))?;
+        let lines = table
+            .to_bytes()
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+
+        assert_eq!(lines, Point::COUNT + 1);
+        assert!(table.to_bytes().starts_with(b"# point errno "));
+        Ok(())
+    }
+}
