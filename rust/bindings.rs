@@ -7,6 +7,7 @@ pub(crate) mod debugfs;
 mod fault_attr;
 mod point;
 mod task;
+pub(crate) mod trace;
 
 pub(crate) use fault_attr::FaultAttr;
 pub(crate) use point::{
@@ -15,6 +16,8 @@ pub(crate) use point::{
 };
 pub(crate) use task::{
     cond_resched,
+    fail_nth,
+    set_fail_nth,
     Comm, //
 };
 

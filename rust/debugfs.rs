@@ -18,6 +18,10 @@ use crate::{
     },
     watch::State, //
 };
+use core::num::{
+    NonZeroU32,
+    NonZeroUsize, //
+};
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
@@ -36,13 +40,19 @@ pub(crate) fn create(state: Arc<State>) -> Result<RootDir<State>> {
         dir.read_write::<Recovery>();
         dir.read_only::<Points>();
         dir.read_only::<Last>();
+        dir.read_only::<LogFile>();
+        dir.read_only::<StepsFile>();
         dir.read_only::<StatsFile>();
         dir.write_only::<Reset>();
 
         let dir = dir.fault_attr(c"fail_dup_mmap", |state| &state.fault)?;
         dir.read_write::<Point>();
         dir.read_write::<VmaIndex>();
+        dir.read_write::<VmaAddr>();
         dir.read_write::<Errno>();
+        dir.read_write::<AllocNth>();
+        dir.read_write::<RecoveryAllocNth>();
+        dir.read_write::<DryRun>();
         Ok(())
     })
 }
@@ -72,7 +82,7 @@ impl File<State> for Recovery {
     fn store(state: &State, text: &[u8]) -> Result {
         let recovery = RecoveredBy::ALL
             .into_iter()
-            .find(|recovery| recovery.name().as_bytes() == text)
+            .find(|recovery| recovery.name().to_bytes() == text)
             .ok_or(EINVAL)?;
 
         state.settings.lock().recovery = recovery;
@@ -126,6 +136,86 @@ impl File<State> for VmaIndex {
     }
 }
 
+struct VmaAddr;
+
+impl File<State> for VmaAddr {
+    const NAME: &'static CStr = c"vma-addr";
+
+    fn show(state: &State, seq: &SeqFile) -> Result {
+        let addr = state.settings.lock().rule.vma_addr;
+
+        seq_print!(seq, "{:#x}\n", addr.map_or(0, NonZeroUsize::get));
+        Ok(())
+    }
+
+    fn store(state: &State, text: &[u8]) -> Result {
+        let addr = inject::parse_vma_addr(text)?;
+
+        state.settings.lock().rule.vma_addr = addr;
+        Ok(())
+    }
+}
+
+struct AllocNth;
+
+impl File<State> for AllocNth {
+    const NAME: &'static CStr = c"alloc-nth";
+
+    fn show(state: &State, seq: &SeqFile) -> Result {
+        let nth = state.settings.lock().rule.alloc_nth;
+
+        seq_print!(seq, "{}\n", nth.map_or(0, NonZeroU32::get));
+        Ok(())
+    }
+
+    fn store(state: &State, text: &[u8]) -> Result {
+        let nth = inject::parse_nth(text)?;
+
+        state.settings.lock().rule.alloc_nth = nth;
+        Ok(())
+    }
+}
+
+struct RecoveryAllocNth;
+
+impl File<State> for RecoveryAllocNth {
+    const NAME: &'static CStr = c"recovery-alloc-nth";
+
+    fn show(state: &State, seq: &SeqFile) -> Result {
+        let nth = state.settings.lock().rule.recovery_alloc_nth;
+
+        seq_print!(seq, "{}\n", nth.map_or(0, NonZeroU32::get));
+        Ok(())
+    }
+
+    fn store(state: &State, text: &[u8]) -> Result {
+        let nth = inject::parse_nth(text)?;
+
+        state.settings.lock().rule.recovery_alloc_nth = nth;
+        Ok(())
+    }
+}
+
+struct DryRun;
+
+impl File<State> for DryRun {
+    const NAME: &'static CStr = c"dry-run";
+
+    fn show(state: &State, seq: &SeqFile) -> Result {
+        let dry_run = state.settings.lock().dry_run;
+
+        seq_print!(seq, "{}\n", if dry_run { 'Y' } else { 'N' });
+        Ok(())
+    }
+
+    fn store(state: &State, text: &[u8]) -> Result {
+        let dry_run = inject::parse_bool(text)?;
+
+        state.settings.lock().dry_run = dry_run;
+        Ok(())
+    }
+}
+
 struct Errno;
 
 impl File<State> for Errno {
@@ -163,10 +253,32 @@ impl File<State> for Last {
     const NAME: &'static CStr = c"last";
 
     fn show(state: &State, seq: &SeqFile) -> Result {
-        match &*state.last.lock() {
+        match state.log.lock().last() {
             Some(record) => seq_print!(seq, "{record}"),
             None => seq_print!(seq, "none\n"),
         }
+        Ok(())
+    }
+}
+
+struct LogFile;
+
+impl File<State> for LogFile {
+    const NAME: &'static CStr = c"log";
+
+    fn show(state: &State, seq: &SeqFile) -> Result {
+        seq_print!(seq, "{}", &*state.log.lock());
+        Ok(())
+    }
+}
+
+struct StepsFile;
+
+impl File<State> for StepsFile {
+    const NAME: &'static CStr = c"steps";
+
+    fn show(state: &State, seq: &SeqFile) -> Result {
+        seq_print!(seq, "{}", &*state.steps.lock());
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ struct DupMmapRecovery {
 
 impl kernel::Module for DupMmapRecovery {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let state = Arc::pin_init(watch::State::new(), GFP_KERNEL)?;
+        let state = Arc::pin_init(watch::State::new()?, GFP_KERNEL)?;
 
         Ok(Self {
             _files: debugfs::create(state.clone())?,

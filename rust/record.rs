@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happened, for people and scripts: the last failed fork, and counters.
+//! What happened, for people and scripts: the last failed forks, the steps of one, and counters.
 
 #![forbid(unsafe_code)]
 
@@ -13,10 +13,12 @@ use crate::{
     mm::Extent,
     recovery::Report, //
 };
+use core::num::NonZeroUsize;
 use kernel::{
     ffi::c_int,
     fmt,
-    prelude::fmt,
+    prelude::*,
+    str::CStr,
     sync::atomic::{
         Atomic,
         Relaxed, //
@@ -38,10 +40,10 @@ impl Recovery {
     pub(crate) const ALL: [Self; 2] = [Self::Rust, Self::Upstream];
 
     /// Its name in debugfs.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static CStr {
         match self {
-            Self::Rust => "rust",
-            Self::Upstream => "upstream",
+            Self::Rust => c"rust",
+            Self::Upstream => c"upstream",
         }
     }
 }
@@ -60,6 +62,12 @@ pub(crate) struct Record {
     pub(crate) errno: c_int,
     /// Whether this module made it fail.
     pub(crate) injected: bool,
+    /// Which allocation of the step was to fail, or 0.
+    pub(crate) alloc_nth: u32,
+    /// Which allocation of the recovery was to fail, or 0.
+    pub(crate) recovery_alloc_nth: u32,
+    /// Whether the recovery made as many.
+    pub(crate) recovery_alloc_failed: bool,
     /// How it was recovered; `None` if `dup_mmap()` returned before there was anything to recover.
     pub(crate) recovered: Option<Recovered>,
 }
@@ -72,7 +80,14 @@ pub(crate) struct VmaId {
     /// Its first address.
     pub(crate) start: usize,
     /// The address behind its last.
-    pub(crate) end: usize,
+    pub(crate) end: NonZeroUsize,
+}
+
+impl VmaId {
+    /// Whether `addr` is in it.
+    pub(crate) fn contains(&self, addr: usize) -> bool {
+        (self.start..self.end.get()).contains(&addr)
+    }
 }
 
 /// The part of a [`Record`] that only a half-built mm leaves.
@@ -87,49 +102,218 @@ pub(crate) struct Recovered {
     pub(crate) nanos: i64,
 }
 
-impl fmt::Display for Record {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_fmt(fmt!("pid: {}\n", self.pid))?;
-        f.write_fmt(fmt!("comm: {}\n", self.comm))?;
-        f.write_fmt(fmt!("point: {}\n", self.point))?;
+impl Record {
+    /// Gives each key with its value to `put`, in their order.
+    fn each(&self, mut put: impl FnMut(&str, fmt::Arguments<'_>) -> fmt::Result) -> fmt::Result {
+        put("pid", fmt!("{}", self.pid))?;
+        put("comm", fmt!("{}", self.comm))?;
+        put("point", fmt!("{}", self.point))?;
         match self.vma {
             Some(VmaId { index, start, end }) => {
-                f.write_fmt(fmt!("vma-index: {index}\n"))?;
-                f.write_fmt(fmt!("vma: {start:x}-{end:x}\n"))?;
+                put("vma-index", fmt!("{index}"))?;
+                put("vma", fmt!("{start:x}-{:x}", end.get()))?;
             }
-            None => f.write_fmt(fmt!("vma-index: -1\nvma: -\n"))?,
+            None => {
+                put("vma-index", fmt!("-1"))?;
+                put("vma", fmt!("-"))?;
+            }
         }
-        f.write_fmt(fmt!("errno: {}\n", self.errno))?;
-        f.write_fmt(fmt!(
-            "injected: {}\n",
-            if self.injected { 'y' } else { 'n' }
-        ))?;
-        match &self.recovered {
-            Some(recovered) => f.write_fmt(fmt!("{recovered}")),
-            None => f.write_fmt(fmt!(
-                "recovery: -\nclass: -\nend: -\nvmas-copied: 0\nvmas-torn-down: 0\n\
-                 pages-uncharged: 0\nns: 0\n"
-            )),
-        }
+        put("errno", fmt!("{}", self.errno))?;
+        put("injected", fmt!("{}", yes_no(self.injected)))?;
+        put("alloc-nth", fmt!("{}", self.alloc_nth))?;
+        put("recovery-alloc-nth", fmt!("{}", self.recovery_alloc_nth))?;
+        put(
+            "recovery-alloc-failed",
+            fmt!("{}", yes_no(self.recovery_alloc_failed)),
+        )?;
+
+        let Some(recovered) = &self.recovered else {
+            for key in ["recovery", "class", "end"] {
+                put(key, fmt!("-"))?;
+            }
+            for key in ["vmas-copied", "vmas-torn-down", "pages-uncharged", "ns"] {
+                put(key, fmt!("0"))?;
+            }
+            return Ok(());
+        };
+        let report = &recovered.report;
+
+        put("recovery", fmt!("{}", recovered.recovery.name()))?;
+        put(
+            "class",
+            match report.extent {
+                Extent::Nothing => fmt!("none"),
+                Extent::Below(_) => fmt!("partial"),
+                Extent::Everything => fmt!("all"),
+            },
+        )?;
+        put("end", fmt!("{:#x}", report.extent.end()))?;
+        put("vmas-copied", fmt!("{}", recovered.nr_copied))?;
+        put("vmas-torn-down", fmt!("{}", report.nr_vmas))?;
+        put("pages-uncharged", fmt!("{}", report.nr_accounted))?;
+        put("ns", fmt!("{}", recovered.nanos))
     }
 }
 
-impl fmt::Display for Recovered {
+fn yes_no(yes: bool) -> char {
+    if yes {
+        'y'
+    } else {
+        'n'
+    }
+}
+
+impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let extent = self.report.extent;
-        let class = match extent {
-            Extent::Nothing => "none",
-            Extent::Below(_) => "partial",
-            Extent::Everything => "all",
+        self.each(|key, value| f.write_fmt(fmt!("{key}: {value}\n")))
+    }
+}
+
+/// The last failed forks. Prints as a line each, those of the file `log`.
+pub(crate) struct Log {
+    records: KVVec<Record>,
+    /// Where the oldest is, once all places are taken.
+    oldest: usize,
+    /// How many were overwritten.
+    nr_dropped: usize,
+}
+
+impl Log {
+    /// How many it keeps.
+    pub(crate) const CAPACITY: usize = 256;
+
+    /// Empty, with room for all.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            records: KVVec::with_capacity(Self::CAPACITY, GFP_KERNEL)?,
+            oldest: 0,
+            nr_dropped: 0,
+        })
+    }
+
+    /// Adds a record, in place of the oldest one if there is no room. Does not allocate.
+    pub(crate) fn push(&mut self, record: Record) {
+        if self.records.len() < Self::CAPACITY {
+            // There is room.
+            let _ = self.records.push_within_capacity(record);
+        } else if let Some(oldest) = self.records.get_mut(self.oldest) {
+            *oldest = record;
+            self.oldest = self.oldest.wrapping_add(1) % Self::CAPACITY;
+            self.nr_dropped = self.nr_dropped.wrapping_add(1);
+        }
+    }
+
+    /// All of them, the oldest first.
+    fn iter(&self) -> impl Iterator<Item = &Record> {
+        let (newer, older) = self
+            .records
+            .split_at_checked(self.oldest)
+            .unwrap_or((&[], &[]));
+
+        Iterator::chain(older.iter(), newer)
+    }
+
+    /// The newest.
+    pub(crate) fn last(&self) -> Option<&Record> {
+        self.iter().last()
+    }
+
+    /// Forgets all of them.
+    pub(crate) fn clear(&mut self) {
+        self.records.clear();
+        self.oldest = 0;
+        self.nr_dropped = 0;
+    }
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_fmt(fmt!("# dropped {}\n", self.nr_dropped))?;
+        for record in self.iter() {
+            let mut separator = "";
+
+            record.each(|key, value| {
+                // It may have spaces, so it comes last.
+                if key == "comm" {
+                    return Ok(());
+                }
+                f.write_fmt(fmt!("{separator}{key}={value}"))?;
+                separator = " ";
+                Ok(())
+            })?;
+            f.write_fmt(fmt!(" comm={}\n", record.comm))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a fork that only looks has come to. Prints as a line each, those of the file `steps`.
+pub(crate) struct Steps {
+    steps: KVVec<Step>,
+    nr_dropped: usize,
+}
+
+/// One step of it.
+struct Step {
+    point: Point,
+    vma: Option<VmaId>,
+    nr_allocs: u32,
+}
+
+impl Steps {
+    /// None.
+    pub(crate) const fn new() -> Self {
+        Self {
+            steps: KVVec::new(),
+            nr_dropped: 0,
+        }
+    }
+
+    /// Adds the next one. It is dropped, and counted as that, if there is no memory for it.
+    pub(crate) fn push(&mut self, point: Point, vma: Option<VmaId>, nr_allocs: u32) {
+        let step = Step {
+            point,
+            vma,
+            nr_allocs,
         };
 
-        f.write_fmt(fmt!("recovery: {}\n", self.recovery.name()))?;
-        f.write_fmt(fmt!("class: {class}\n"))?;
-        f.write_fmt(fmt!("end: {:#x}\n", extent.end()))?;
-        f.write_fmt(fmt!("vmas-copied: {}\n", self.nr_copied))?;
-        f.write_fmt(fmt!("vmas-torn-down: {}\n", self.report.nr_vmas))?;
-        f.write_fmt(fmt!("pages-uncharged: {}\n", self.report.nr_accounted))?;
-        f.write_fmt(fmt!("ns: {}\n", self.nanos))
+        if self.steps.push(step, GFP_KERNEL).is_err() {
+            self.nr_dropped = self.nr_dropped.wrapping_add(1);
+        }
+    }
+
+    /// Forgets all of them.
+    pub(crate) fn clear(&mut self) {
+        self.steps = KVVec::new();
+        self.nr_dropped = 0;
+    }
+}
+
+impl fmt::Display for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_fmt(fmt!(
+            "# point vma-index vma allocations (dropped {})\n",
+            self.nr_dropped
+        ))?;
+        for step in &self.steps {
+            let Step {
+                point, nr_allocs, ..
+            } = step;
+
+            match step.vma {
+                Some(VmaId { index, start, end }) => {
+                    let end = end.get();
+
+                    f.write_fmt(fmt!("{point} {index} {start:x}-{end:x} {nr_allocs}\n"))?;
+                }
+                None => f.write_fmt(fmt!("{point} -1 - {nr_allocs}\n"))?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -170,8 +354,12 @@ pub(crate) struct Stats {
     pub(crate) forks: Counter,
     /// Those that failed.
     pub(crate) failed: Counter,
-    /// Failures injected.
+    /// Failures injected, those of allocations among them.
     pub(crate) injected: Counter,
+    /// Allocations that were made to fail, of a step or of a recovery.
+    pub(crate) allocs_failed: Counter,
+    /// Steps and recoveries that made fewer allocations than the one which was to fail.
+    pub(crate) allocs_missed: Counter,
     /// Recoveries by this module.
     pub(crate) recovered_rust: Counter,
     /// Recoveries by the kernel's own code.
@@ -190,6 +378,8 @@ impl Stats {
             forks: Counter::new(),
             failed: Counter::new(),
             injected: Counter::new(),
+            allocs_failed: Counter::new(),
+            allocs_missed: Counter::new(),
             recovered_rust: Counter::new(),
             recovered_upstream: Counter::new(),
             vmas_torn_down: Counter::new(),
@@ -220,11 +410,13 @@ impl Stats {
         self.pages_uncharged.add(report.nr_accounted);
     }
 
-    fn named(&self) -> [(&'static str, &Counter); 7] {
+    fn named(&self) -> [(&'static str, &Counter); 9] {
         [
             ("forks", &self.forks),
             ("failed", &self.failed),
             ("injected", &self.injected),
+            ("allocs-failed", &self.allocs_failed),
+            ("allocs-missed", &self.allocs_missed),
             ("recovered-rust", &self.recovered_rust),
             ("recovered-upstream", &self.recovered_upstream),
             ("vmas-torn-down", &self.vmas_torn_down),

@@ -6,6 +6,7 @@
 
 use crate::{
     bindings::{
+        trace,
         Comm,
         FaultAttr,
         Point, //
@@ -14,7 +15,10 @@ use crate::{
         Recovered,
         Watcher, //
     },
-    inject::Rule,
+    inject::{
+        AllocWindow,
+        Rule, //
+    },
     mm::{
         Building,
         ChildMm,
@@ -22,9 +26,11 @@ use crate::{
     },
     record::{
         self,
+        Log,
         Record,
         Recovery,
         Stats,
+        Steps,
         VmaId, //
     },
     recovery::{
@@ -32,8 +38,13 @@ use crate::{
         Report, //
     }, //
 };
+use core::num::{
+    NonZeroU32,
+    NonZeroUsize, //
+};
 use kernel::{
     current,
+    ffi::c_int,
     new_mutex,
     prelude::*,
     sync::Mutex,
@@ -50,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) rule: Rule,
     /// Who recovers.
     pub(crate) recovery: Recovery,
+    /// Whether the next fork that the fault attribute's task filter lets through only looks.
+    pub(crate) dry_run: bool,
 }
 
 /// Everything the module knows.
@@ -61,49 +74,132 @@ pub(crate) struct State {
     /// What root has asked for.
     #[pin]
     pub(crate) settings: Mutex<Settings>,
-    /// The last failed fork.
+    /// The last failed forks.
     #[pin]
-    pub(crate) last: Mutex<Option<Record>>,
+    pub(crate) log: Mutex<Log>,
+    /// The steps of the last fork that only looked.
+    #[pin]
+    pub(crate) steps: Mutex<Steps>,
     /// Counters.
     pub(crate) stats: Stats,
 }
 
 impl State {
     /// Disarmed, with the recovery in Rust.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new() -> Result<impl PinInit<Self>> {
+        let log = Log::new()?;
+
+        Ok(pin_init!(Self {
             fault <- FaultAttr::new(),
             settings <- new_mutex!(Settings {
                 rule: Rule::ANY,
                 recovery: Recovery::Rust,
+                dry_run: false,
             }),
-            last <- new_mutex!(None),
+            log <- new_mutex!(log),
+            steps <- new_mutex!(Steps::new()),
             stats: Stats::new(),
-        })
+        }))
     }
 
     /// Disarms, and forgets what has happened. Who recovers stays as it is.
     pub(crate) fn reset(&self) {
         // The knobs first, so that no rule applies more widely than it was meant to.
         self.fault.disarm();
-        self.settings.lock().rule = Rule::ANY;
-        *self.last.lock() = None;
+        {
+            let mut settings = self.settings.lock();
+
+            settings.rule = Rule::ANY;
+            settings.dry_run = false;
+        }
+        self.log.lock().clear();
+        self.steps.lock().clear();
         self.stats.clear();
+    }
+
+    /// Ends what [`Fork::window`] is about, if anything.
+    fn close_window(&self, fork: &mut Fork) {
+        let Some(window) = fork.window.take() else {
+            return;
+        };
+        let allocs = window.close();
+
+        if let (true, Some(point)) = (fork.settings.dry_run, fork.point) {
+            self.steps.lock().push(point, fork.vma, allocs.nr);
+            return;
+        }
+        if !allocs.failed {
+            self.stats.allocs_missed.add(1);
+            return;
+        }
+        self.stats.allocs_failed.add(1);
+        if fork.failed.is_some() {
+            fork.recovery_alloc_failed = true;
+        } else {
+            // Whether the step failed for it will be seen.
+            self.injected(fork, fork.point, 0, fork.settings.rule.alloc_nth);
+        }
+    }
+
+    /// Takes note of a failure that was injected at the fork's last step.
+    fn injected(
+        &self,
+        fork: &mut Fork,
+        point: Option<Point>,
+        error: c_int,
+        alloc_nth: Option<NonZeroU32>,
+    ) {
+        let Some(point) = point else {
+            return;
+        };
+        let alloc_nth = alloc_nth.map_or(0, NonZeroU32::get);
+        let place = place(point, fork.vma.as_ref());
+
+        fork.injected = true;
+        self.stats.point(point).injected.add(1);
+        self.stats.injected.add(1);
+        trace::injected(&place, error, alloc_nth);
+        // The framework's own lines say that fail_dup_mmap, or failslab, has forced a failure.
+        if self.fault.is_verbose() {
+            pr_notice!(
+                "FAULT_INJECTION: {point}, vma-index {}, alloc-nth {alloc_nth}\n",
+                place.vma_index
+            );
+        }
+    }
+}
+
+/// For the tracepoints.
+fn place(point: Point, vma: Option<&VmaId>) -> trace::Place {
+    trace::Place {
+        point,
+        // Below the limit on VMAs of an mm.
+        vma_index: vma.map_or(-1, |vma| vma.index as c_int),
+        start: vma.map_or(0, |vma| vma.start),
+        end: vma.map_or(0, |vma| vma.end.get()),
     }
 }
 
 /// What is kept about a fork while it runs.
 pub(crate) struct Fork {
-    /// As they were when it began: a change in between does not split it.
+    /// As they were when it began: a change in between does not split it. `dry_run` is this fork's.
     settings: Settings,
     /// The step it came to last.
     point: Option<Point>,
     /// The VMA that the step is about, if it has one.
     vma: Option<VmaId>,
+    /// The allocations of that step, or of the recovery, if anybody asked about them.
+    window: Option<AllocWindow>,
     /// VMAs of the parent come to so far.
     nr_vmas: u32,
     /// Whether that step was made to fail.
     injected: bool,
+    /// Whether an allocation of the recovery was.
+    recovery_alloc_failed: bool,
     /// When it failed, with how many VMAs copied.
     failed: Option<(Instant<Monotonic>, usize)>,
 }
@@ -112,43 +208,76 @@ impl Watcher for State {
     type Fork = Fork;
 
     fn begin(&self) -> Fork {
-        self.stats.forks.add(1);
-        Fork {
-            settings: *self.settings.lock(),
+        let mut settings = self.settings.lock();
+        let dry_run = settings.dry_run && self.fault.concerns_current();
+        let fork = Fork {
+            settings: Settings {
+                dry_run,
+                ..*settings
+            },
             point: None,
             vma: None,
+            window: None,
             nr_vmas: 0,
             injected: false,
+            recovery_alloc_failed: false,
             failed: None,
+        };
+
+        if dry_run {
+            // Once only, and in one go, so that two forks do not mix their steps.
+            settings.dry_run = false;
+            self.steps.lock().clear();
         }
+        drop(settings);
+        self.stats.forks.add(1);
+        fork
     }
 
     fn point(&self, fork: &mut Fork, point: Point, vma: Option<Vma<'_>>) -> Result {
         let counters = self.stats.point(point);
 
+        // The step before is over.
+        self.close_window(fork);
+        fork.injected = false;
         counters.hits.add(1);
         if point == Point::VMA_START_WRITE {
             fork.nr_vmas = fork.nr_vmas.wrapping_add(1);
         }
         fork.point = Some(point);
-        fork.vma = vma.map(|vma| VmaId {
-            index: fork.nr_vmas.wrapping_sub(1),
-            start: vma.start(),
-            end: vma.end(),
+        fork.vma = vma.and_then(|vma| {
+            Some(VmaId {
+                index: fork.nr_vmas.wrapping_sub(1),
+                start: vma.start(),
+                end: NonZeroUsize::new(vma.end())?,
+            })
         });
 
-        let rule = &fork.settings.rule;
-        if !rule.covers(point, fork.vma.map(|vma| vma.index)) || !self.fault.should_fail() {
+        let rule = fork.settings.rule;
+        if fork.settings.dry_run {
+            fork.window = Some(AllocWindow::open(None));
             return Ok(());
         }
-        fork.injected = true;
-        counters.injected.add(1);
-        self.stats.injected.add(1);
-        Err(rule.error(point))
+        if !rule.covers(point, fork.vma.as_ref()) || !self.fault.should_fail() {
+            return Ok(());
+        }
+        if rule.alloc_nth.is_some() {
+            fork.window = Some(AllocWindow::open(rule.alloc_nth));
+            return Ok(());
+        }
+        let error = rule.error(point);
+
+        self.injected(fork, Some(point), error.to_errno(), None);
+        Err(error)
     }
 
     fn recover<'a>(&self, fork: &mut Fork, child: ChildMm<'a, Building>) -> Recovered<'a> {
+        self.close_window(fork);
         fork.failed = Some((Instant::now(), child.nr_copied()));
+        if let (true, Some(nth)) = (fork.injected, fork.settings.rule.recovery_alloc_nth) {
+            // Until the locks are dropped, whoever recovers.
+            fork.window = Some(AllocWindow::open(Some(nth)));
+        }
         match fork.settings.recovery {
             Recovery::Rust => {
                 let (torn_down, report) = recover(child);
@@ -159,29 +288,58 @@ impl Watcher for State {
         }
     }
 
-    fn end(&self, fork: Fork, result: Result, report: &Report) {
+    fn end(&self, mut fork: Fork, result: Result, report: &Report) {
+        self.close_window(&mut fork);
+
         let (Err(error), Some(point)) = (result, fork.point) else {
             return;
         };
+        let errno = error.to_errno();
         let recovery = fork.settings.recovery;
         let recovered = fork.failed.map(|(since, nr_copied)| {
+            let nanos = since.elapsed().as_nanos();
+
             self.stats.recovered(recovery, report);
+            trace::recovered(
+                &place(point, fork.vma.as_ref()),
+                errno,
+                &trace::Undone {
+                    recovery: recovery.name(),
+                    extent: report.extent.end(),
+                    nr_copied,
+                    nr_vmas: report.nr_vmas,
+                    nr_accounted: report.nr_accounted,
+                },
+            );
             record::Recovered {
                 recovery,
                 nr_copied,
                 report: *report,
-                nanos: since.elapsed().as_nanos(),
+                nanos,
             }
         });
+        let nth = |nth: Option<NonZeroU32>| nth.map_or(0, NonZeroU32::get);
+        let rule = fork.settings.rule;
 
         self.stats.failed.add(1);
-        *self.last.lock() = Some(Record {
+        self.log.lock().push(Record {
             pid: current!().pid(),
             comm: Comm::current(),
             point,
             vma: fork.vma,
-            errno: error.to_errno(),
+            errno,
             injected: fork.injected,
+            alloc_nth: if fork.injected {
+                nth(rule.alloc_nth)
+            } else {
+                0
+            },
+            recovery_alloc_nth: if fork.injected {
+                nth(rule.recovery_alloc_nth)
+            } else {
+                0
+            },
+            recovery_alloc_failed: fork.recovery_alloc_failed,
             recovered,
         });
     }

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/fault-inject.h`](srctree/include/linux/fault-inject.h)
 
-use super::raw;
+use super::{
+    raw,
+    task::make_it_fail, //
+};
 use kernel::{
     prelude::*,
     types::Opaque, //
@@ -45,6 +48,20 @@ impl FaultAttr {
     pub(crate) fn should_fail(&self) -> bool {
         // SAFETY: By the type invariant the attribute is initialised.
         unsafe { raw::should_fail(self.attr.get(), 1) }
+    }
+
+    /// Whether the running task is one that may be made to fail, as far as `task-filter` goes.
+    pub(crate) fn concerns_current(&self) -> bool {
+        // SAFETY: By the type invariant the attribute is initialised.
+        let filter = unsafe { raw::helper_fault_attr_task_filter(self.attr.get()) };
+
+        !filter || make_it_fail()
+    }
+
+    /// Whether failures are to be told in the kernel's log.
+    pub(crate) fn is_verbose(&self) -> bool {
+        // SAFETY: By the type invariant the attribute is initialised.
+        unsafe { raw::helper_fault_attr_verbose(self.attr.get()) }
     }
 
     /// Puts every knob back to where [`FaultAttr::new`] had it.

@@ -49,6 +49,11 @@ impl Point {
         Self::all().find(|point| point.name() == BStr::from_bytes(name))
     }
 
+    /// C's number for it.
+    pub(super) fn as_raw(self) -> raw::dup_mmap_point {
+        self.0
+    }
+
     /// Its number, from 0 to less than [`Point::COUNT`].
     fn index(self) -> usize {
         self.0 as usize

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The running task: its name, and letting others run.
+//! The running task: its name, its share in fault injection, and letting others run.
 //!
 //! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
 
@@ -44,4 +44,23 @@ impl fmt::Display for Comm {
 pub(crate) fn cond_resched() {
     // SAFETY: Callable wherever sleeping is; there is no way to hold a spinlock in safe code here.
     unsafe { raw::helper_cond_resched() };
+}
+
+/// The running task's `fail-nth`: which of the allocations and the like that it makes from now on
+/// is to fail, or 0.
+pub(crate) fn fail_nth() -> u32 {
+    // SAFETY: Reads a word of the running task.
+    unsafe { raw::helper_current_fail_nth() }
+}
+
+/// Sets the running task's `fail-nth`.
+pub(crate) fn set_fail_nth(nth: u32) {
+    // SAFETY: Writes a word of the running task that means something to fault injection only.
+    unsafe { raw::helper_set_current_fail_nth(nth) };
+}
+
+/// Whether the running task has asked to be made to fail, `/proc/<pid>/make-it-fail`.
+pub(super) fn make_it_fail() -> bool {
+    // SAFETY: Reads a flag of the running task.
+    unsafe { raw::helper_current_make_it_fail() }
 }

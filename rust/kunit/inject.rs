@@ -7,16 +7,39 @@ use kernel::prelude::*;
 #[kunit_tests(dup_mmap_inject)]
 mod tests {
     use crate::{
-        bindings::Point,
+        bindings::{
+            fail_nth,
+            set_fail_nth,
+            Point, //
+        },
         inject::{
             parse_errno,
+            parse_nth,
             parse_point,
+            parse_vma_addr,
             parse_vma_index,
+            AllocWindow,
             Errno,
             Rule, //
-        }, //
+        },
+        record::VmaId, //
+    };
+    use core::num::{
+        NonZeroU32,
+        NonZeroUsize, //
     };
     use kernel::prelude::*;
+
+    /// A VMA of a page, at an address that has its ordinal.
+    fn vma(index: u32) -> Result<VmaId> {
+        let start = index as usize * 0x1000;
+
+        Ok(VmaId {
+            index,
+            start,
+            end: NonZeroUsize::new(start + 0x1000).ok_or(EINVAL)?,
+        })
+    }
 
     fn point(name: &[u8]) -> Result<Point> {
         Point::from_name(name).ok_or(EINVAL)
@@ -108,14 +131,109 @@ mod tests {
         };
 
         assert!(Rule::ANY.covers(dup, None));
-        assert!(Rule::ANY.covers(dup, Some(0)));
-        assert!(this.covers(dup, Some(3)));
-        assert!(!this.covers(dup, Some(2)));
-        assert!(!this.covers(dup, Some(4)));
-        assert!(!this.covers(copy, Some(3)));
+        assert!(Rule::ANY.covers(dup, Some(&vma(0)?)));
+        assert!(this.covers(dup, Some(&vma(3)?)));
+        assert!(!this.covers(dup, Some(&vma(2)?)));
+        assert!(!this.covers(dup, Some(&vma(4)?)));
+        assert!(!this.covers(copy, Some(&vma(3)?)));
         // A step that has no VMA is none of VMA 3's.
         assert!(!this.covers(dup, None));
         Ok(())
+    }
+
+    #[test]
+    fn an_address_covers_the_vma_it_is_in() -> Result {
+        let dup = point(b"vm-area-dup")?;
+        let covers = |addr: &[u8], vma: Option<&VmaId>| -> Result<bool> {
+            Ok(Rule {
+                vma_addr: parse_vma_addr(addr)?,
+                ..Rule::ANY
+            }
+            .covers(dup, vma))
+        };
+
+        assert!(covers(b"0x3000", Some(&vma(3)?))?);
+        assert!(covers(b"0x3fff", Some(&vma(3)?))?);
+        assert!(!covers(b"0x4000", Some(&vma(3)?))?);
+        assert!(!covers(b"0x2fff", Some(&vma(3)?))?);
+        assert!(!covers(b"0x3000", None)?);
+        assert!(covers(b"0", None)?);
+        // Both, where both are set.
+        let both = Rule {
+            vma_addr: parse_vma_addr(b"0x3000")?,
+            vma_index: Some(2),
+            ..Rule::ANY
+        };
+        assert!(!both.covers(dup, Some(&vma(3)?)));
+        Ok(())
+    }
+
+    #[test]
+    fn an_address_is_any_number_without_a_sign() -> Result {
+        assert!(parse_vma_addr(b"0")?.is_none());
+        assert_eq!(
+            parse_vma_addr(b"0x1000")?.map(|addr| addr.get()),
+            Some(0x1000)
+        );
+        assert_eq!(parse_vma_addr(b"+4096")?.map(|addr| addr.get()), Some(4096));
+        assert_eq!(
+            parse_vma_addr(b"18446744073709551615")?.map(|addr| addr.get()),
+            Some(usize::MAX)
+        );
+        for text in [
+            b"".as_slice(),
+            b"-1",
+            b"++1",
+            b"0x",
+            b"0x+1",
+            b"18446744073709551616",
+            b"1 ",
+        ] {
+            assert!(matches!(parse_vma_addr(text), Err(EINVAL)));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_nth_allocation_counts_from_one() -> Result {
+        assert!(parse_nth(b"0")?.is_none());
+        assert_eq!(parse_nth(b"1")?.map(|nth| nth.get()), Some(1));
+        assert_eq!(
+            parse_nth(b"2147483647")?.map(|nth| nth.get()),
+            Some(2147483647)
+        );
+        for text in [b"".as_slice(), b"-1", b"2147483648", b"one"] {
+            assert!(matches!(parse_nth(text), Err(EINVAL)));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_window_counts_and_puts_back() {
+        let before = fail_nth();
+
+        set_fail_nth(7);
+        let counted = AllocWindow::open(None).close();
+        let left = fail_nth();
+        let window = AllocWindow::open(NonZeroU32::new(3));
+        let inside = fail_nth();
+        let missed = window.close();
+        let window = AllocWindow::open(NonZeroU32::new(3));
+        // As if three had been made.
+        set_fail_nth(0);
+        let consumed = window.close();
+        let at_last = fail_nth();
+
+        set_fail_nth(before);
+        assert_eq!(counted.nr, 0);
+        assert!(!counted.failed);
+        assert_eq!(left, 7);
+        assert_eq!(inside, 3);
+        assert_eq!(missed.nr, 0);
+        assert!(!missed.failed);
+        assert_eq!(consumed.nr, 3);
+        assert!(consumed.failed);
+        assert_eq!(at_last, 7);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod tests {
         },
         mm::Extent,
         record::{
+            Log,
             PointTable,
             Record,
             Recovered,
@@ -22,6 +23,7 @@ mod tests {
         },
         recovery::Report, //
     };
+    use core::num::NonZeroUsize;
     use kernel::{
         prelude::*,
         str::CString, //
@@ -35,6 +37,9 @@ mod tests {
             vma,
             errno: -4,
             injected: true,
+            alloc_nth: 0,
+            recovery_alloc_nth: 0,
+            recovery_alloc_failed: false,
             recovered,
         }
     }
@@ -53,6 +58,7 @@ mod tests {
             &record(None, None),
             b"pid: 7\ncomm: ",
             b"\npoint: vma-start-write\nvma-index: -1\nvma: -\nerrno: -4\ninjected: y\n\
+              alloc-nth: 0\nrecovery-alloc-nth: 0\nrecovery-alloc-failed: n\n\
               recovery: -\nclass: -\nend: -\nvmas-copied: 0\nvmas-torn-down: 0\n\
               pages-uncharged: 0\nns: 0\n",
         )?);
@@ -76,7 +82,7 @@ mod tests {
             let vma = VmaId {
                 index: 2,
                 start: 0x3000,
-                end: 0x5000,
+                end: NonZeroUsize::new(0x5000).ok_or(EINVAL)?,
             };
             let recovered = Recovered {
                 recovery: Recovery::Rust,
@@ -99,6 +105,36 @@ mod tests {
                 text.ends_with(b"vmas-copied: 2\nvmas-torn-down: 2\npages-uncharged: 5\nns: 9\n")
             );
         }
+        Ok(())
+    }
+
+    #[test]
+    fn the_log_keeps_the_last_ones() -> Result {
+        let mut log = Log::new()?;
+        let lines = |log: &Log| CString::try_from_fmt(fmt!("{log}"));
+
+        assert!(lines(&log)?.to_bytes() == b"# dropped 0\n");
+        assert!(log.last().is_none());
+        for errno in 1..=Log::CAPACITY as i32 + 3 {
+            log.push(Record {
+                errno: -errno,
+                ..record(None, None)
+            });
+        }
+        let text = lines(&log)?;
+        let mut text = text.to_bytes().split(|byte| *byte == b'\n');
+        let found = |line: Option<&[u8]>, what: &[u8]| {
+            line.is_some_and(|line| line.windows(what.len()).any(|part| part == what))
+        };
+
+        assert!(text.next() == Some(b"# dropped 3".as_slice()));
+        assert!(found(text.next(), b" errno=-4 "));
+        assert!(found(text.next(), b" errno=-5 "));
+        assert!(found(text.nth(Log::CAPACITY - 3), b" errno=-259 "));
+        assert!(text.next() == Some(b"".as_slice()));
+        assert_eq!(log.last().map(|record| record.errno), Some(-259));
+        log.clear();
+        assert!(lines(&log)?.to_bytes() == b"# dropped 0\n");
         Ok(())
     }
 

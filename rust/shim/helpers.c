@@ -12,6 +12,9 @@
 #include "mm/internal.h"
 #include "helpers.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 /* module! has no key for it: loading a test taints the kernel as one. */
 MODULE_INFO(test, "Y");
 
@@ -127,6 +130,21 @@ void helper_current_comm(char *comm)
 	strscpy(comm, current->comm, TASK_COMM_LEN);
 }
 
+unsigned int helper_current_fail_nth(void)
+{
+	return READ_ONCE(current->fail_nth);
+}
+
+void helper_set_current_fail_nth(unsigned int nth)
+{
+	WRITE_ONCE(current->fail_nth, nth);
+}
+
+bool helper_current_make_it_fail(void)
+{
+	return current->make_it_fail;
+}
+
 void helper_fault_attr_init(struct fault_attr *attr)
 {
 	*attr = (struct fault_attr)FAULT_ATTR_INITIALIZER;
@@ -149,4 +167,33 @@ void helper_fault_attr_disarm(struct fault_attr *attr)
 	WRITE_ONCE(attr->require_end, ULONG_MAX);
 	WRITE_ONCE(attr->reject_start, 0);
 	WRITE_ONCE(attr->reject_end, 0);
+}
+
+bool helper_fault_attr_task_filter(const struct fault_attr *attr)
+{
+	return READ_ONCE(attr->task_filter);
+}
+
+bool helper_fault_attr_verbose(const struct fault_attr *attr)
+{
+	return READ_ONCE(attr->verbose) > 0;
+}
+
+void helper_trace_injected(enum dup_mmap_point point, int vma_index,
+			   unsigned long start, unsigned long end, int error,
+			   unsigned int alloc_nth)
+{
+	trace_injected(dup_mmap_point_info[point].name, vma_index, start, end,
+		       error, alloc_nth);
+}
+
+void helper_trace_recovered(enum dup_mmap_point point, int vma_index,
+			    unsigned long start, unsigned long end, int error,
+			    const char *recovery, unsigned long extent,
+			    unsigned long nr_copied, unsigned long nr_vmas,
+			    unsigned long nr_accounted)
+{
+	trace_recovered(dup_mmap_point_info[point].name, vma_index, start, end,
+			error, recovery, extent, nr_copied, nr_vmas,
+			nr_accounted);
 }

@@ -43,8 +43,23 @@ unsigned long helper_user_pgtables_ceiling(void);
 
 void helper_cond_resched(void);
 void helper_current_comm(char *comm);
+unsigned int helper_current_fail_nth(void);
+void helper_set_current_fail_nth(unsigned int nth);
+bool helper_current_make_it_fail(void);
 
 void helper_fault_attr_init(struct fault_attr *attr);
 void helper_fault_attr_disarm(struct fault_attr *attr);
+bool helper_fault_attr_task_filter(const struct fault_attr *attr);
+bool helper_fault_attr_verbose(const struct fault_attr *attr);
+
+/* The tracepoints; no VMA is an index of -1. */
+void helper_trace_injected(enum dup_mmap_point point, int vma_index,
+			   unsigned long start, unsigned long end, int error,
+			   unsigned int alloc_nth);
+void helper_trace_recovered(enum dup_mmap_point point, int vma_index,
+			    unsigned long start, unsigned long end, int error,
+			    const char *recovery, unsigned long extent,
+			    unsigned long nr_copied, unsigned long nr_vmas,
+			    unsigned long nr_accounted);
 
 #endif /* DUP_MMAP_RECOVERY_HELPERS_H */

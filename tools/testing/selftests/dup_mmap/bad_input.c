@@ -12,7 +12,11 @@
 
 #define POINT		DM_FAIL "point"
 #define VMA_INDEX	DM_FAIL "vma-index"
+#define VMA_ADDR	DM_FAIL "vma-addr"
 #define ERRNO		DM_FAIL "errno"
+#define ALLOC_NTH	DM_FAIL "alloc-nth"
+#define RECOVERY_NTH	DM_FAIL "recovery-alloc-nth"
+#define DRY_RUN		DM_FAIL "dry-run"
 
 FIXTURE(file) {
 	char recovery[16];
@@ -175,6 +179,68 @@ TEST_F(file, vma_index)
 	accepts(_metadata, VMA_INDEX, "-1", "-1\n");
 }
 
+TEST_F(file, vma_addr)
+{
+	check_is(_metadata, VMA_ADDR, "0x0\n");
+	accepts(_metadata, VMA_ADDR, "0x7f0000001000", "0x7f0000001000\n");
+	refuses_common(_metadata, VMA_ADDR, "4096");
+	refuses(_metadata, VMA_ADDR, "-1");
+	refuses(_metadata, VMA_ADDR, "-0x1000");
+	refuses(_metadata, VMA_ADDR, "0x");
+	refuses(_metadata, VMA_ADDR, "0x+1");
+	refuses(_metadata, VMA_ADDR, "++1");
+	refuses(_metadata, VMA_ADDR, "7f0000001000");
+	refuses(_metadata, VMA_ADDR, "1000-2000");
+	refuses(_metadata, VMA_ADDR, "18446744073709551616");
+	refuses(_metadata, VMA_ADDR, "0x10000000000000000");
+	accepts(_metadata, VMA_ADDR, "4096\n", "0x1000\n");
+	accepts(_metadata, VMA_ADDR, "+4096", "0x1000\n");
+	accepts(_metadata, VMA_ADDR, "0xffffffffffffffff", "0xffffffffffffffff\n");
+	accepts(_metadata, VMA_ADDR, "0", "0x0\n");
+}
+
+static void takes_an_ordinal(struct __test_metadata *_metadata, const char *file)
+{
+	check_is(_metadata, file, "0\n");
+	accepts(_metadata, file, "3", "3\n");
+	refuses_common(_metadata, file, "7");
+	refuses(_metadata, file, "-1");
+	refuses(_metadata, file, "2147483648");
+	refuses(_metadata, file, "4294967297");
+	refuses(_metadata, file, "18446744073709551617");
+	refuses(_metadata, file, "first");
+	refuses(_metadata, file, "1.5");
+	accepts(_metadata, file, "2147483647\n", "2147483647\n");
+	accepts(_metadata, file, "0x10", "16\n");
+	accepts(_metadata, file, "0", "0\n");
+}
+
+TEST_F(file, alloc_nth)
+{
+	takes_an_ordinal(_metadata, ALLOC_NTH);
+}
+
+TEST_F(file, recovery_alloc_nth)
+{
+	takes_an_ordinal(_metadata, RECOVERY_NTH);
+}
+
+/* Armed, with a task filter that nobody who forks meanwhile passes. */
+TEST_F(file, dry_run)
+{
+	check_is(_metadata, DRY_RUN, "N\n");
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	accepts(_metadata, DRY_RUN, "1", "Y\n");
+	refuses_common(_metadata, DRY_RUN, "y");
+	refuses(_metadata, DRY_RUN, "2");
+	refuses(_metadata, DRY_RUN, "yes");
+	refuses(_metadata, DRY_RUN, "-1");
+	refuses(_metadata, DRY_RUN, "YN");
+	accepts(_metadata, DRY_RUN, "n\n", "N\n");
+	accepts(_metadata, DRY_RUN, "Y\n", "Y\n");
+	accepts(_metadata, DRY_RUN, "0", "N\n");
+}
+
 TEST_F(file, errno_)
 {
 	check_is(_metadata, ERRNO, "0\n");
@@ -203,7 +269,8 @@ TEST_F(file, fault_attr)
 	static const char * const needed[] = {
 		"probability", "interval", "times", "space", "verbose",
 		"verbose_ratelimit_interval_ms", "verbose_ratelimit_burst",
-		"task-filter", "point", "vma-index", "errno",
+		"task-filter", "point", "vma-index", "vma-addr", "errno",
+		"alloc-nth", "recovery-alloc-nth", "dry-run",
 	};
 	static const char * const bad[] = { "x", "1x", "99999999999999999999999" };
 	char name[300], buf[128];
@@ -260,7 +327,11 @@ TEST_F(file, defaults)
 	check_is(_metadata, DM_FAIL "task-filter", "N\n");
 	check_is(_metadata, POINT, "any\n");
 	check_is(_metadata, VMA_INDEX, "-1\n");
+	check_is(_metadata, VMA_ADDR, "0x0\n");
 	check_is(_metadata, ERRNO, "0\n");
+	check_is(_metadata, ALLOC_NTH, "0\n");
+	check_is(_metadata, RECOVERY_NTH, "0\n");
+	check_is(_metadata, DRY_RUN, "N\n");
 }
 
 TEST_F(file, modes)
@@ -271,6 +342,7 @@ TEST_F(file, modes)
 	} f[] = {
 		{ "recovery", 0600 },	{ "points", 0400 },
 		{ "last", 0400 },	{ "stats", 0400 },
+		{ "log", 0400 },	{ "steps", 0400 },
 		{ "reset", 0200 },
 	};
 	char path[256];
@@ -285,10 +357,74 @@ TEST_F(file, modes)
 	}
 }
 
+/*
+ * Random values, near what a file takes and far from it: one is taken and can be
+ * read, or refused and changes nothing.
+ */
+TEST_F_TIMEOUT(file, random_values, 900)
+{
+	static const char * const files[] = {
+		"recovery", POINT, VMA_INDEX, VMA_ADDR, ERRNO, ALLOC_NTH,
+		RECOVERY_NTH, DRY_RUN,
+	};
+	static const char * const seeds[] = {
+		"rust", "upstream", "any", "vm-area-dup", "-1", "0x7f00", "12",
+		"2147483647", "18446744073709551615", "Y", "n", "",
+	};
+	const char *rounds = getenv("FUZZ_ROUNDS");
+	char before[128], now[128], again[128], text[80] = "";
+	unsigned int seed = 1;
+	long taken = 0, refused = 0;
+	size_t f, len, i;
+	int nr, ret;
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	for (nr = rounds ? atoi(rounds) : 200; nr; nr--) {
+		for (f = 0; f < ARRAY_SIZE(files); f++) {
+			const char *from = seeds[rand_r(&seed) % ARRAY_SIZE(seeds)];
+
+			len = strlen(from);
+			memcpy(text, from, len);
+			for (i = rand_r(&seed) % 4; i; i--) {
+				if (rand_r(&seed) % 2 && len < sizeof(text))
+					len += rand_r(&seed) % (sizeof(text) - len);
+				if (len)
+					text[rand_r(&seed) % len] = rand_r(&seed);
+			}
+			dm_read(files[f], before, sizeof(before));
+			ret = dm_write_bytes(files[f], text, len, 0);
+			dm_read(files[f], now, sizeof(now));
+			if (!len)	/* nothing was written */
+				continue;
+			ASSERT_TRUE(!ret || ret == -EINVAL)
+				TH_LOG("%d for '%.*s' to %s", ret, (int)len, text,
+				       files[f]);
+			refused += !!ret;
+			if (ret) {
+				ASSERT_STREQ(before, now)
+					TH_LOG("'%.*s' to %s", (int)len, text, files[f]);
+				continue;
+			}
+			taken++;
+			/* What it reads as is a value too, and the same one. */
+			if (f) {
+				ASSERT_EQ(0, dm_write(files[f], now));
+				dm_read(files[f], again, sizeof(again));
+				ASSERT_STREQ(now, again);
+			}
+		}
+	}
+	TH_LOG("%ld taken, %ld refused", taken, refused);
+	EXPECT_GT(taken, 0);
+	EXPECT_GT(refused, 0);
+}
+
 /* Root may open them against their mode, and must still not get anywhere. */
 TEST_F(file, read_only)
 {
-	static const char * const f[] = { "points", "last", "stats" };
+	static const char * const f[] = {
+		"points", "last", "log", "steps", "stats"
+	};
 	static char before[8192], after[8192];
 	size_t i;
 
@@ -312,8 +448,9 @@ TEST_F(file, write_only)
 static int open_all(void *arg)
 {
 	static const char * const f[] = {
-		"recovery", "points", "last", "stats", "reset", POINT, VMA_INDEX,
-		ERRNO, DM_FAIL "probability",
+		"recovery", "points", "last", "log", "steps", "stats", "reset",
+		POINT, VMA_INDEX, VMA_ADDR, ERRNO, ALLOC_NTH, RECOVERY_NTH,
+		DRY_RUN, DM_FAIL "probability",
 	};
 	char path[256];
 	size_t i;
@@ -351,6 +488,11 @@ TEST_F(file, reset)
 		ASSERT_EQ(0, dm_write(DM_FAIL "interval", "9"));
 		ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
 		ASSERT_EQ(0, dm_write(DM_FAIL "space", "8"));
+		ASSERT_EQ(0, dm_write(VMA_ADDR, "4096"));
+		ASSERT_EQ(0, dm_write(ALLOC_NTH, "2"));
+		ASSERT_EQ(0, dm_write(RECOVERY_NTH, "2"));
+		ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+		ASSERT_EQ(0, dm_write(DRY_RUN, "Y"));
 
 		ASSERT_EQ(0, dm_write("reset", texts[i])) TH_LOG("'%s'", texts[i]);
 

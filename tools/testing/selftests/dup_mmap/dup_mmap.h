@@ -88,6 +88,8 @@ struct dm_record {
 	unsigned long start, end_addr;
 	int err;
 	char injected;
+	unsigned long alloc_nth, recovery_alloc_nth;
+	char recovery_alloc_failed;
 	char recovery[16];
 	char class[16];
 	bool has_end;
@@ -96,7 +98,8 @@ struct dm_record {
 };
 
 struct dm_stats {
-	unsigned long forks, failed, injected, rust, upstream;
+	unsigned long forks, failed, injected, allocs_failed, allocs_missed;
+	unsigned long rust, upstream;
 	unsigned long torn_down, uncharged;
 };
 
@@ -218,7 +221,8 @@ struct dm_alloc {
 };
 
 /*
- * function NULL: none is counted at all. Returns why it can't be done, or
+ * function NULL: none is counted at all; "": all are, and some other way
+ * chooses which. Returns why it can't be done, or
  * NULL. In any case dm_alloc_end() puts the attributes back.
  */
 const char *dm_alloc_begin(struct dm_alloc *a, const char *function);

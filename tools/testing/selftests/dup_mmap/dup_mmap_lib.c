@@ -561,6 +561,14 @@ const char *dm_get_record(struct dm_record *rec)
 	    (s[0] != 'y' && s[0] != 'n'))
 		return say("last: injected is '%s'", s);
 	rec->injected = s[0];
+	if (!get_count(text, "alloc-nth", &rec->alloc_nth))
+		return "last: no alloc-nth";
+	if (!get_count(text, "recovery-alloc-nth", &rec->recovery_alloc_nth))
+		return "last: no recovery-alloc-nth";
+	if (!get_string(text, "recovery-alloc-failed", s, sizeof(s)) || s[1] ||
+	    (s[0] != 'y' && s[0] != 'n'))
+		return say("last: recovery-alloc-failed is '%s'", s);
+	rec->recovery_alloc_failed = s[0];
 	if (!get_string(text, "recovery", rec->recovery, sizeof(rec->recovery)))
 		return "last: no recovery";
 	if (!get_string(text, "class", rec->class, sizeof(rec->class)))
@@ -598,6 +606,8 @@ const char *dm_get_stats(struct dm_stats *stats)
 		{ "forks", &stats->forks },
 		{ "failed", &stats->failed },
 		{ "injected", &stats->injected },
+		{ "allocs-failed", &stats->allocs_failed },
+		{ "allocs-missed", &stats->allocs_missed },
 		{ "recovered-rust", &stats->rust },
 		{ "recovered-upstream", &stats->upstream },
 		{ "vmas-torn-down", &stats->torn_down },
@@ -975,7 +985,7 @@ const char *dm_alloc_begin(struct dm_alloc *a, const char *function)
 		{ "fail_page_alloc", "ignore-gfp-highmem", "N" },
 		{ "fail_page_alloc", "min-order", "0" },
 	};
-	unsigned long start = 0, end = 0;
+	unsigned long start = 0, end = ~0ul;
 	char first[32], last[32];
 	struct dirent *e;
 	bool ok = true;
@@ -985,7 +995,7 @@ const char *dm_alloc_begin(struct dm_alloc *a, const char *function)
 	a->nr = 0;
 	if (dm_get_nth() < 0)
 		return "no " FAIL_NTH;
-	if (function && !find_function(function, &start, &end))
+	if (function && *function && !find_function(function, &start, &end))
 		return say("no %s in /proc/kallsyms", function);
 	snprintf(first, sizeof(first), "%#lx", start);
 	snprintf(last, sizeof(last), "%#lx", end);
@@ -1003,7 +1013,9 @@ const char *dm_alloc_begin(struct dm_alloc *a, const char *function)
 
 		if (strncmp(e->d_name, "fail", 4))
 			continue;
+		/* A failure by fail-nth is one of its times, unless they have no end. */
 		ok = alloc_set(a, e->d_name, "verbose", "0") &&
+			(!wanted || alloc_set(a, e->d_name, "times", "-1")) &&
 			alloc_set(a, e->d_name, "require-start",
 				  wanted ? first : "0") &&
 			alloc_set(a, e->d_name, "require-end",

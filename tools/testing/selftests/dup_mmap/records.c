@@ -51,6 +51,7 @@ TEST_F(record, last_has_its_keys_in_order)
 {
 	static const char * const keys[] = {
 		"pid", "comm", "point", "vma-index", "vma", "errno", "injected",
+		"alloc-nth", "recovery-alloc-nth", "recovery-alloc-failed",
 		"recovery", "class", "end", "vmas-copied", "vmas-torn-down",
 		"pages-uncharged", "ns", NULL
 	};
@@ -76,8 +77,9 @@ TEST_F(record, last_is_none_after_reset)
 TEST_F(record, stats_have_their_keys_in_order)
 {
 	static const char * const keys[] = {
-		"forks", "failed", "injected", "recovered-rust",
-		"recovered-upstream", "vmas-torn-down", "pages-uncharged", NULL
+		"forks", "failed", "injected", "allocs-failed", "allocs-missed",
+		"recovered-rust", "recovered-upstream", "vmas-torn-down",
+		"pages-uncharged", NULL
 	};
 
 	check_keys(_metadata, "stats", keys);
