@@ -55,6 +55,9 @@ check-64k:
 kselftest:
 	@scripts/kselftest $(T)
 
+soak:
+	@scripts/soak
+
 kunit:
 	@scripts/kselftest kunit.sh
 
@@ -75,6 +78,7 @@ help:
 	@echo 'make vm               a shell in that VM, module loaded'
 	@echo 'make check            all tests on both architectures, in VMs with the debug kernel'
 	@echo 'make kselftest T=name one of them, on one architecture'
+	@echo 'make soak             hours of it: 100,000 failed forks, 100,000 values for each file'
 	@echo 'make kunit            the KUnit tests, which run when the module is loaded'
 	@echo 'make compile-fail     does what must not compile fail to'
 	@echo 'make check-broken     do the tests notice a recovery that is wrong on purpose'
@@ -93,4 +97,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check \
-	check-broken check-64k compile-fail kselftest kunit rustdoc lint patches-check help
+	check-broken check-64k compile-fail kselftest soak kunit rustdoc lint patches-check help

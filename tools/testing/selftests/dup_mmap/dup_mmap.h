@@ -24,8 +24,8 @@
 #define DM_DIR		"/sys/kernel/debug/" DM_MODULE
 #define DM_FAIL		"fail_dup_mmap/"
 
-#define DM_MAX_VMAS	160
-#define DM_TEXT		16384
+#define DM_MAX_VMAS	1400
+#define DM_TEXT		131072
 
 /* The failure points, in the order in which dup_mmap() passes them. */
 enum dm_point {
@@ -282,9 +282,18 @@ void dm_settle(struct dm_counters *c);
 #define DM_PATIENT	8
 const char *dm_check_counters(const struct dm_counters *before, int seconds);
 
+/* Swap on zram0, prepared as mkswap would. NULL, or why there is none. */
+const char *dm_swap_on(void);
+void dm_swap_off(void);
+/* Pages it all out. Looking at it brings it back. */
+bool dm_page_out(void *p, size_t len);
+
 long dm_committed_as(void);
 int dm_nr_fds(void);
+/* Of whole words. */
 unsigned long long dm_sum(const void *p, size_t len);
+/* Of the monotonic clock. */
+double dm_seconds(void);
 /* The kernel has warned, died or found a bad page since boot. */
 unsigned long dm_taint(void);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -346,7 +347,7 @@ const char *dm_get_maps(struct dm_maps *maps)
 
 const char *dm_get_maps_and_flags(struct dm_maps *maps)
 {
-	static char smaps[262144];
+	static char smaps[DM_MAX_VMAS * 1024];
 	struct dm_vma *vma = NULL, v;
 	char *line, *next;
 	const char *why;
@@ -1135,11 +1136,11 @@ const char *dm_fail_allocs(enum dm_point point, const char *recovery,
 
 unsigned long long dm_sum(const void *p, size_t len)
 {
-	const unsigned char *c = p;
-	unsigned long long h = 0xcbf29ce484222325ull;	/* FNV-1a */
+	const uint64_t *word = p;
+	unsigned long long h = 0xcbf29ce484222325ull;	/* FNV-1a, but for the words */
 
-	while (len--)
-		h = (h ^ *c++) * 0x100000001b3ull;
+	for (; len; len -= sizeof(*word))
+		h = (h ^ *word++) * 0x100000001b3ull;
 	return h;
 }
 
@@ -1443,7 +1444,7 @@ void dm_get_counters(struct dm_counters *c)
 		c->v[DM_PAGE_TABLES] -= meminfo(text, "VmPTE");
 }
 
-static double seconds(void)
+double dm_seconds(void)
 {
 	struct timespec t;
 
@@ -1454,15 +1455,15 @@ static double seconds(void)
 void dm_settle(struct dm_counters *c)
 {
 	static struct dm_counters now;
-	double fell = seconds();
+	double fell = dm_seconds();
 	int i;
 
 	dm_get_counters(c);
-	while (seconds() - fell < 6) {
+	while (dm_seconds() - fell < 6) {
 		dm_get_counters(&now);
 		for (i = 0; i < DM_NR_COUNTERS; i++)
 			if (now.v[i] < c->v[i])
-				fell = seconds();
+				fell = dm_seconds();
 		*c = now;
 	}
 }
@@ -1477,7 +1478,7 @@ const char *dm_check_counters(const struct dm_counters *before, int wait)
 	static const long slack[DM_NR_COUNTERS] = { [DM_PAGE_TABLES] = 64 };
 	static struct dm_counters now;
 	static char text[512];
-	double start = seconds();
+	double start = dm_seconds();
 	size_t len = 0;
 	bool worse;
 	int i;
@@ -1490,7 +1491,7 @@ const char *dm_check_counters(const struct dm_counters *before, int wait)
 			if (i == DM_HUGE_FREE ? now.v[i] < before->v[i] :
 						now.v[i] > before->v[i] + slack[i])
 				worse = true;
-	} while (worse && seconds() - start < wait);
+	} while (worse && dm_seconds() - start < wait);
 	if (!worse)
 		return "";
 	for (i = 0; i < DM_NR_COUNTERS; i++)
@@ -1499,6 +1500,66 @@ const char *dm_check_counters(const struct dm_counters *before, int wait)
 					dm_counter_names[i],
 					now.v[i] - before->v[i]);
 	return say("not given back:%s", text);
+}
+
+#define ZRAM	"/sys/block/zram0/"
+
+const char *dm_swap_on(void)
+{
+	static union {
+		struct {
+			char boot[1024];
+			uint32_t version, last_page, nr_bad;
+		};
+		char bytes[65536];
+	} header;
+	size_t page = sysconf(_SC_PAGESIZE);
+	ssize_t n;
+	int fd;
+
+	if (access(ZRAM "disksize", W_OK))
+		return "no " ZRAM "disksize (CONFIG_ZRAM)";
+	if (dm_write_path(ZRAM "disksize", "16M"))
+		return "writing " ZRAM "disksize: is it in use?";
+	header.version = 1;
+	header.last_page = (16 << 20) / page - 1;
+	memcpy(header.bytes + page - 10, "SWAPSPACE2", 10);
+	fd = open("/dev/zram0", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return "no /dev/zram0";
+	n = write(fd, header.bytes, page);
+	close(fd);
+	if (n == (ssize_t)page && !swapon("/dev/zram0", 0))
+		return NULL;
+	dm_swap_off();
+	return "swapon fails";
+}
+
+void dm_swap_off(void)
+{
+	swapoff("/dev/zram0");
+	dm_write_path(ZRAM "reset", "1");
+}
+
+bool dm_page_out(void *p, size_t len)
+{
+	static uint64_t entry[64];
+	size_t nr = len / sysconf(_SC_PAGESIZE), i, try;
+
+	for (try = 0; nr <= ARRAY_SIZE(entry) && try < 20; try++) {
+		/*
+		 * Pages that another CPU has yet to put on the LRU are not paged
+		 * out; this puts them there.
+		 */
+		if (dm_write_path("/proc/sys/vm/drop_caches", "1") ||
+		    madvise(p, len, MADV_PAGEOUT) || !dm_pagemap(p, nr, entry))
+			return false;
+		for (i = 0; i < nr && DM_PAGE_SWAPPED(entry[i]); i++)
+			;
+		if (i == nr)
+			return true;
+	}
+	return false;
 }
 
 int dm_nr_fds(void)

@@ -5,13 +5,11 @@
  */
 #include <asm/hwcap.h>
 #include <asm/mman.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/swap.h>
 #include <unistd.h>
 
 #include "dup_mmap.h"
@@ -19,7 +17,6 @@
 
 #define GRANULE	16ul
 #define NR	8		/* pages */
-#define ZRAM	"/sys/block/zram0/"
 
 FIXTURE(mte) {
 	char recovery[16];
@@ -90,10 +87,8 @@ FIXTURE_TEARDOWN_PARENT(mte)
 	dm_reset();
 	if (self->recovery[0])
 		dm_use_recovery(self->recovery);
-	if (self->swap) {
-		swapoff("/dev/zram0");
-		dm_write_path(ZRAM "reset", "1");
-	}
+	if (self->swap)
+		dm_swap_off();
 }
 
 static const char *check(void *arg)
@@ -148,47 +143,17 @@ TEST_F_TIMEOUT(mte, allocation_fails_while_copying, 120)
 	EXPECT_EQ(0, dm_fork_run(child_writes, self));
 }
 
-/* Swap on zram0, as mkswap would prepare it. "" or what went wrong. */
-static const char *swap_on(bool *on)
-{
-	static union {
-		struct {
-			char boot[1024];
-			uint32_t version, last_page, nr_bad;
-		};
-		char bytes[65536];
-	} header;
-	size_t page = sysconf(_SC_PAGESIZE);
-	ssize_t n;
-	int fd;
-
-	if (dm_write_path(ZRAM "disksize", "16M"))
-		return "writing " ZRAM "disksize: is it in use?";
-	*on = true;
-	header.version = 1;
-	header.last_page = (16 << 20) / page - 1;
-	memcpy(header.bytes + page - 10, "SWAPSPACE2", 10);
-	fd = open("/dev/zram0", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return "no /dev/zram0";
-	n = write(fd, header.bytes, page);
-	close(fd);
-	if (n != (ssize_t)page || swapon("/dev/zram0", 0))
-		return "swapon fails";
-	return "";
-}
-
-/* How many pages of the area are in swap. */
-static int nr_swapped(FIXTURE_DATA(mte) * self)
+static bool in_swap(FIXTURE_DATA(mte) * self)
 {
 	uint64_t entry[NR];
-	int i, n = 0;
+	int i;
 
 	if (!dm_pagemap(self->area, NR, entry))
-		return -1;
+		return false;
 	for (i = 0; i < NR; i++)
-		n += DM_PAGE_SWAPPED(entry[i]);
-	return n;
+		if (!DM_PAGE_SWAPPED(entry[i]))
+			return false;
+	return true;
 }
 
 static const char *check_nothing(void *arg)
@@ -198,17 +163,18 @@ static const char *check_nothing(void *arg)
 
 TEST_F_TIMEOUT(mte, tags_in_swap, 120)
 {
-	if (access(ZRAM "disksize", W_OK))
-		SKIP(return, "no " ZRAM "disksize (CONFIG_ZRAM)");
-	ASSERT_STREQ("", swap_on(&self->swap));
-	/* Pages that another CPU has yet to put on the LRU are not paged out. */
-	ASSERT_EQ(0, dm_write_path("/proc/sys/vm/drop_caches", "1"));
-	ASSERT_EQ(0, madvise(self->area, self->len, MADV_PAGEOUT));
-	ASSERT_EQ(NR, nr_swapped(self));
+	const char *why;
+
+	why = dm_swap_on();
+	if (why)
+		SKIP(return, "%s", why);
+	self->swap = true;
+	ASSERT_TRUE(dm_page_out(self->area, self->len));
 	/* Looking at the memory would bring it back. */
 	EXPECT_STREQ("", dm_shoot_around(self->area, variant->recovery,
 					 check_nothing, self));
-	ASSERT_EQ(NR, nr_swapped(self));
+	/* It still is. */
+	ASSERT_TRUE(in_swap(self));
 	EXPECT_EQ(0, dm_fork_run(child_writes, self));
 	EXPECT_STREQ("", check(self));
 }

@@ -1,5 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Failures that nobody injects: the same recovery, and the record says so. */
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "dup_mmap.h"
 #include "kselftest_harness.h"
 
@@ -9,9 +23,19 @@
 
 #define LARGE			(256ul << 20)
 
+#define NR_AREAS		40
+#define CGROUP			"dup_mmap_natural"
+
+#define LOCKED			(2ul << 20)
+
 FIXTURE(natural) {
 	char recovery[16];
 	long mode, kbytes, ratio;
+	char hierarchy[128];	/* where cgroup v2 is mounted */
+	bool enabled;		/* the memory controller, by this test */
+	bool made;		/* the cgroup */
+	int max, high, current;	/* its open files memory.* */
+	pid_t victim;		/* 0: none to kill */
 };
 
 FIXTURE_VARIANT(natural) {
@@ -29,6 +53,14 @@ static int write_number(const char *path, long v)
 	return dm_write_path(path, buf);
 }
 
+static const char *in_hierarchy(FIXTURE_DATA(natural) * self, const char *file)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", self->hierarchy, file);
+	return path;
+}
+
 FIXTURE_SETUP(natural)
 {
 	self->mode = dm_read_number(OVERCOMMIT_MEMORY);
@@ -43,6 +75,16 @@ FIXTURE_SETUP(natural)
 
 FIXTURE_TEARDOWN_PARENT(natural)
 {
+	time_t end = time(NULL) + DM_PATIENT;
+
+	if (self->victim)
+		kill(self->victim, SIGKILL);
+	/* Busy until the last task that was killed in it has left. */
+	while (self->made && rmdir(in_hierarchy(self, CGROUP)) && errno == EBUSY &&
+	       time(NULL) < end)
+		sched_yield();
+	if (self->enabled)
+		dm_write_path(in_hierarchy(self, "cgroup.subtree_control"), "-memory");
 	write_number(OVERCOMMIT_MEMORY, self->mode);
 	/* Writing one sets the other to 0. */
 	if (self->kbytes)
@@ -118,6 +160,413 @@ TEST_F(natural, overcommit)
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
 	munmap(large, LARGE);
+}
+
+static enum dm_point point_of(const struct dm_record *rec)
+{
+	int p;
+
+	for (p = 0; p < DM_NR_POINTS; p++)
+		if (!strcmp(rec->point, dm_points[p].name))
+			break;
+	return p;
+}
+
+/* A failure at whatever point and VMA the record says. */
+static const char *judge(const struct dm_maps *maps, const char *recovery,
+			 const struct dm_record *rec)
+{
+	static struct dm_expect want;
+	enum dm_point point = point_of(rec);
+
+	if (point == DM_NR_POINTS)
+		return "last: unknown point";
+	dm_model(maps, point, rec->index, 0, &want);
+	if (!want.fails)
+		return "last: a step which this VMA does not have";
+	return dm_compare(maps, &want, point, recovery, rec);
+}
+
+static bool pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Two CPUs that this process may use. */
+static bool two_cpus(int cpu[2])
+{
+	cpu_set_t set;
+	int i, n = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return false;
+	for (i = 0; i < CPU_SETSIZE && n < 2; i++)
+		if (CPU_ISSET(i, &set))
+			cpu[n++] = i;
+	return n == 2;
+}
+
+/* A cgroup of its own for this process. NULL, or why it can't have one. */
+static const char *enter_cgroup(FIXTURE_DATA(natural) * self)
+{
+	static char text[16384];
+	char *line, *next, type[16];
+
+	dm_read_path("/proc/self/mounts", text, sizeof(text));
+	for (line = text; *line; line = next) {
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = '\0';
+		if (sscanf(line, "%*s %127s %15s", self->hierarchy, type) == 2 &&
+		    !strcmp(type, "cgroup2"))
+			break;
+	}
+	if (!*line)
+		return "cgroup v2 is not mounted";
+	dm_read_path(in_hierarchy(self, "cgroup.controllers"), text, sizeof(text));
+	if (!strstr(text, "memory"))
+		return "no memory controller (CONFIG_MEMCG)";
+	dm_read_path(in_hierarchy(self, "cgroup.subtree_control"), text, sizeof(text));
+	if (!strstr(text, "memory")) {
+		if (dm_write_path(in_hierarchy(self, "cgroup.subtree_control"), "+memory"))
+			return "the memory controller can't be enabled";
+		self->enabled = true;
+	}
+	/* Left by a test that was killed? */
+	rmdir(in_hierarchy(self, CGROUP));
+	if (mkdir(in_hierarchy(self, CGROUP), 0755))
+		return "no cgroup can be made";
+	self->made = true;
+	if (dm_write_path(in_hierarchy(self, CGROUP "/cgroup.procs"), "0"))
+		return "the cgroup can't be entered";
+	/* There may be no such file, and no swap. */
+	dm_write_path(in_hierarchy(self, CGROUP "/memory.swap.max"), "0");
+	return NULL;
+}
+
+/* Single pages so far apart that each has a page table of its own. */
+static bool map_areas(void)
+{
+	size_t page = sysconf(_SC_PAGESIZE), pmd = page / sizeof(uint64_t) * page;
+	size_t len = (NR_AREAS + 1) * pmd, i;
+	char *all, *p;
+
+	all = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		   -1, 0);
+	if (all == MAP_FAILED)
+		return false;
+	munmap(all, len);
+	for (i = 0; i < NR_AREAS; i++) {
+		p = mmap(all + i * pmd, page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		if (p != all + i * pmd)
+			return false;
+		*p = 1;
+	}
+	return true;
+}
+
+/* Opening a file is charged, and more is charged in advance: once is enough. */
+static int open_in_cgroup(FIXTURE_DATA(natural) * self, const char *file, int flags)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), CGROUP "/%s", file);
+	return open(in_hierarchy(self, name), flags | O_CLOEXEC);
+}
+
+static bool set_limit(int fd, long bytes)
+{
+	char text[32] = "max";
+
+	if (bytes >= 0)
+		snprintf(text, sizeof(text), "%ld", bytes);
+	return pwrite(fd, text, strlen(text), 0) == (ssize_t)strlen(text);
+}
+
+/*
+ * What the cgroup uses, in bytes, without what is freed late, and without what a
+ * CPU has charged in advance: a lower limit makes the kernel give that back.
+ */
+static long used(FIXTURE_DATA(natural) * self)
+{
+	long now = LONG_MAX, last;
+	char text[32] = "";
+
+	do {
+		last = now;
+		syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+		if (!set_limit(self->high, 0) || !set_limit(self->high, -1) ||
+		    pread(self->current, text, sizeof(text) - 1, 0) <= 0)
+			return -1;
+		now = strtol(text, NULL, 10);
+	} while (now < last);
+	return now;
+}
+
+/* Nothing else may happen below the limit: a page fault would never end. */
+static pid_t fork_with_limit(FIXTURE_DATA(natural) * self, long limit, int *err)
+{
+	pid_t pid;
+
+	if (!set_limit(self->max, limit))
+		return 0;
+	pid = dm_fork(err);
+	return set_limit(self->max, -1) ? pid : 0;
+}
+
+/*
+ * Room for a bit more of a child each time, without anything that the OOM
+ * killer could kill: allocations that are charged to the cgroup fail.
+ */
+TEST_F_TIMEOUT(natural, memcg_limit, 300)
+{
+	static struct dm_maps before, after;
+	struct dm_stats a, b;
+	struct dm_record rec;
+	int room, try, err, nr = 0;
+	long page = sysconf(_SC_PAGESIZE), committed, base = 0, now;
+	static char cmdline[4096];
+	const char *why;
+	bool works = false;
+	time_t end;
+	pid_t pid;
+
+	if (dm_read_number("/proc/sys/vm/panic_on_oom") == 2)
+		SKIP(return, "vm.panic_on_oom is 2");
+	dm_read_path("/proc/cmdline", cmdline, sizeof(cmdline));
+	if (strstr(cmdline, "nokmem"))
+		SKIP(return, "the kernel's own memory is not charged (nokmem)");
+	why = enter_cgroup(self);
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_EQ(0, dm_write_path("/proc/self/oom_score_adj", "-1000"));
+	/* Each CPU charges in advance. */
+	ASSERT_TRUE(pin(sched_getcpu()));
+	ASSERT_TRUE(map_areas());
+	self->max = open_in_cgroup(self, "memory.max", O_WRONLY);
+	self->high = open_in_cgroup(self, "memory.high", O_WRONLY);
+	self->current = open_in_cgroup(self, "memory.current", O_RDONLY);
+	ASSERT_GT(used(self), 0);
+	ASSERT_STREQ("", dm_get_maps_and_flags(&before));
+
+	for (room = 8; !works && room < 1024; room += 3) {
+		for (try = 0, committed = 1; try < 4 && committed; try++) {
+			ASSERT_STREQ("", dm_get_stats(&a));
+			committed = dm_committed_as();
+			now = used(self);
+			ASSERT_GT(now, 0);
+			pid = fork_with_limit(self, now + room * page, &err);
+			committed = dm_committed_as() - committed;
+			ASSERT_NE(0, pid);
+			if (pid > 0) {
+				waitpid(pid, NULL, 0);
+				works = true;
+				break;
+			}
+			ASSERT_EQ(ENOMEM, err);
+			ASSERT_STREQ("", dm_get_stats(&b));
+		}
+		if (works)
+			break;
+		EXPECT_EQ(0, committed);
+		EXPECT_EQ(a.injected, b.injected);
+		/* Before dup_mmap()? */
+		if (b.failed == a.failed)
+			continue;
+		ASSERT_EQ(a.failed + 1, b.failed);
+		ASSERT_STREQ("", dm_get_record(&rec));
+		ASSERT_STREQ("", judge(&before, variant->recovery, &rec));
+		EXPECT_EQ('n', rec.injected);
+		EXPECT_EQ(getpid(), rec.pid);
+		ASSERT_STREQ("", dm_get_maps(&after));
+		ASSERT_STREQ(before.text, after.text);
+		/* From here on this process itself needs no more than it has. */
+		if (!nr++)
+			base = used(self);
+	}
+	EXPECT_TRUE(works);
+	EXPECT_GE(nr, NR_AREAS / 8);
+
+	/* A page lost by each failure would be four times as much. */
+	end = time(NULL) + DM_PATIENT;
+	do {
+		now = used(self);
+	} while (now > base + nr / 4 * page && time(NULL) < end);
+	EXPECT_LE(now, base + nr / 4 * page);
+
+	pid = dm_fork(&err);
+	EXPECT_GT(pid, 0);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
+/* What the test and the process that it kills tell each other. */
+struct shared {
+	int cpu[2];
+	char *area;
+	unsigned int rounds;	/* of page faults in it */
+	bool ready;
+	int asked, done;	/* forks */
+	char why[256];
+	struct dm_maps maps;	/* of the victim */
+};
+
+/* Faults and MADV_DONTNEED hold the lock of the VMA for reading, most of the time. */
+static void *fault(void *arg)
+{
+	size_t page = sysconf(_SC_PAGESIZE), i;
+	struct shared *s = arg;
+
+	if (!pin(s->cpu[0]))
+		return NULL;
+	for (;;) {
+		for (i = 0; i < LOCKED; i += page)
+			__atomic_store_n(s->area + i, 1, __ATOMIC_RELAXED);
+		madvise(s->area, LOCKED, MADV_DONTNEED);
+		__atomic_add_fetch(&s->rounds, 1, __ATOMIC_SEQ_CST);
+	}
+}
+
+static void victim(struct shared *s)
+{
+	pthread_t thread;
+	int err, done = 0;
+	pid_t pid;
+
+	if (!pin(s->cpu[1]) || pthread_create(&thread, NULL, fault, s))
+		_exit(1);
+	while (!__atomic_load_n(&s->rounds, __ATOMIC_SEQ_CST))
+		sched_yield();
+	snprintf(s->why, sizeof(s->why), "%s", dm_get_maps_and_flags(&s->maps));
+	__atomic_store_n(&s->ready, true, __ATOMIC_SEQ_CST);
+	for (;;) {
+		while (__atomic_load_n(&s->asked, __ATOMIC_SEQ_CST) == done)
+			sched_yield();
+		pid = dm_fork(&err);
+		if (pid < 0)
+			_exit(2);
+		waitpid(pid, NULL, 0);
+		__atomic_store_n(&s->done, ++done, __ATOMIC_SEQ_CST);
+	}
+}
+
+/* Of the first thread: R, S, D, Z, ... */
+static char state_of(pid_t pid)
+{
+	static char path[64], text[1024];
+	const char *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, pid);
+	dm_read_path(path, text, sizeof(text));
+	p = strrchr(text, ')');
+	return p && p[1] ? p[2] : '?';
+}
+
+static bool be_fifo(bool fifo)
+{
+	const struct sched_param param = { .sched_priority = fifo };
+
+	return !sched_setscheduler(0, fifo ? SCHED_FIFO : SCHED_OTHER, &param);
+}
+
+/*
+ * Of the two threads of a process one is in page faults nearly all the time. On
+ * the same CPU, this test stops it wherever it is by being of a real-time class,
+ * and only then has the other thread fork. If that is asleep, then for a lock
+ * which the stopped thread has and can't give back, most likely that of the
+ * VMA, and it gets SIGKILL there.
+ */
+TEST_F_TIMEOUT(natural, sigkill_while_a_vma_is_locked, 300)
+{
+	struct dm_counters counters;
+	struct dm_stats a, b;
+	struct dm_record rec;
+	struct shared *s;
+	int try, n, status, forks = 0, others = 0;
+	bool hit = false;
+	unsigned int rounds;
+	char *map, state;
+	pid_t pid;
+
+	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		 -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)s);
+	if (!two_cpus(s->cpu))
+		SKIP(return, "needs two CPUs");
+	ASSERT_TRUE(pin(s->cpu[0]));
+	if (!be_fifo(true) || !be_fifo(false))
+		SKIP(return, "SCHED_FIFO: %s", strerror(errno));
+	/* Of one huge page, if that is of this size, else of small ones. */
+	map = mmap(NULL, 2 * LOCKED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		   -1, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	s->area = (char *)(((uintptr_t)map + LOCKED - 1) & ~(LOCKED - 1));
+	munmap(map, s->area - map);
+	munmap(s->area + LOCKED, map + LOCKED - s->area);
+	madvise(s->area, LOCKED, MADV_HUGEPAGE);
+	dm_settle(&counters);
+
+	for (try = 0; !hit && try < 200; try++) {
+		s->rounds = 0;
+		s->ready = false;
+		s->asked = 0;
+		s->done = 0;
+		n = 0;
+		ASSERT_STREQ("", dm_get_stats(&a));
+		pid = fork();
+		if (!pid)
+			victim(s);
+		ASSERT_GT(pid, 0);
+		self->victim = pid;
+		while (!__atomic_load_n(&s->ready, __ATOMIC_SEQ_CST)) {
+			ASSERT_EQ(0, waitpid(pid, NULL, WNOHANG));
+			sched_yield();
+		}
+		ASSERT_STREQ("", s->why);
+
+		do {
+			rounds = __atomic_load_n(&s->rounds, __ATOMIC_SEQ_CST);
+			while (__atomic_load_n(&s->rounds, __ATOMIC_SEQ_CST) == rounds)
+				sched_yield();
+			ASSERT_TRUE(be_fifo(true));
+			__atomic_store_n(&s->asked, ++n, __ATOMIC_SEQ_CST);
+			do {
+				state = state_of(pid);
+			} while (state != 'D' && state != 'Z' &&
+				 __atomic_load_n(&s->done, __ATOMIC_SEQ_CST) != n);
+			forks++;
+			if (state == 'D')
+				kill(pid, SIGKILL);
+			ASSERT_TRUE(be_fifo(false));
+		} while (state != 'D' && state != 'Z');
+		kill(pid, SIGKILL);
+		EXPECT_EQ(pid, waitpid(pid, &status, 0));
+		self->victim = 0;
+		ASSERT_EQ(SIGKILL, status);
+
+		ASSERT_STREQ("", dm_get_stats(&b));
+		EXPECT_EQ(a.injected, b.injected);
+		if (b.failed == a.failed)
+			continue;
+		ASSERT_EQ(a.failed + 1, b.failed);
+		ASSERT_STREQ("", dm_get_record(&rec));
+		EXPECT_EQ(pid, rec.pid);
+		EXPECT_EQ('n', rec.injected);
+		ASSERT_STREQ("", judge(&s->maps, variant->recovery, &rec));
+		hit = point_of(&rec) == DM_VMA_START_WRITE &&
+			rec.index == dm_index_of(&s->maps, s->area);
+		if (!hit)
+			others++;
+	}
+	EXPECT_TRUE(hit) {
+		TH_LOG("%d processes, %d forks, %d of them failed elsewhere", try, forks, others);
+	}
+	EXPECT_STREQ("", dm_check_counters(&counters, DM_PATIENT));
 }
 
 int main(int argc, char **argv)

@@ -5,129 +5,33 @@
  * allocations there are in each; then each step fails, and each of those
  * allocations for real. The process has VMAs of many kinds.
  *
- * Prints a table, VMA kinds by steps: how often each failed.
+ * Prints a table, VMA kinds by steps by outcome. After that the process gets a
+ * thousand small VMAs more, of which a few have their turn (with DUP_MMAP_LONG,
+ * some more), without their allocations.
  */
-#include <fcntl.h>
-#include <linux/mempolicy.h>
-#include <linux/userfaultfd.h>
-#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dup_mmap.h"
+#include "vma_kinds.h"
 
-#define MAX_STEPS	2048
+#define MAX_STEPS	16384
+#define MAX_KINDS	32
+#define NR_SMALL	1000
+#define STRIDE		331
+#define LONG_STRIDE	7
 #define TRIES		20	/* allocations that fill a cache come and go */
 
-static size_t page;
-static int memfd = -1, program = -1, uffd = -1;
-static pthread_t monitor_thread;
+enum result { WRONG, FAILED, SWALLOWED, MISSED };
 
-static void *monitor(void *arg);
-
-/* Kinds of VMA. Each is mapped between two pages that nothing merges with. */
-
-static bool plain(char *p, size_t len)
-{
-	memset(p, 0x5a, len);
-	return true;
-}
-
-static bool dontfork(char *p, size_t len)
-{
-	return plain(p, len) && !madvise(p, len, MADV_DONTFORK);
-}
-
-static bool wipeonfork(char *p, size_t len)
-{
-	return plain(p, len) && !madvise(p, len, MADV_WIPEONFORK);
-}
-
-static bool locked(char *p, size_t len)
-{
-	return plain(p, len) && !mlock(p, len);
-}
-
-static bool bound(char *p, size_t len)
-{
-	unsigned long node = 1;
-
-	return plain(p, len) &&
-		!syscall(SYS_mbind, p, len, MPOL_BIND, &node, 8 * sizeof(node), 0);
-}
-
-static bool huge(char *p, size_t len)
-{
-	return !madvise(p, len, MADV_HUGEPAGE) && plain(p, len);
-}
-
-static bool watched(char *p, size_t len)
-{
-	struct uffdio_api api = {
-		.api = UFFD_API,
-		.features = UFFD_FEATURE_EVENT_FORK,
-	};
-	struct uffdio_register reg = {
-		.range = { (unsigned long)p, len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-
-	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	return plain(p, len) && uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api) &&
-		!ioctl(uffd, UFFDIO_REGISTER, &reg) &&
-		!pthread_create(&monitor_thread, NULL, monitor, NULL);
-}
-
-/* Read only, for its sum. */
-static bool as_it_is(char *p, size_t len)
-{
-	return true;
-}
-
-enum file { NO_FILE, MEMFD, PROGRAM };
-
-static const struct kind {
-	const char *name;
-	int prot, flags;
-	enum file file;
-	size_t pages;		/* 0: one that a PMD maps */
-	bool (*prepare)(char *p, size_t len);
-} kinds[] = {
-	{ "dontfork-first", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 2, dontfork },
-	{ "anon", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 4, plain },
-	{ "thp", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 0, huge },
-	{ "file-private", PROT_READ | PROT_WRITE, MAP_PRIVATE, PROGRAM, 2, plain },
-	{ "dontfork", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 2, dontfork },
-	{ "file-shared", PROT_READ, MAP_SHARED, MEMFD, 2, as_it_is },
-	{ "memfd-shared-writable", PROT_READ | PROT_WRITE, MAP_SHARED, MEMFD, 2, plain },
-	{ "memfd-private", PROT_READ | PROT_WRITE, MAP_PRIVATE, MEMFD, 2, plain },
-	{ "wipeonfork", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 2, wipeonfork },
-	{ "mlocked", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 2, locked },
-	{ "mempolicy", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 2, bound },
-	{ "userfaultfd", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 2, watched },
-	{ "zero-pages", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 2, as_it_is },
-	{ "stack", PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_GROWSDOWN, NO_FILE, 2, plain },
-	{ "same-pmd", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 1, plain },
-	{ "dontfork-last", PROT_READ | PROT_WRITE, MAP_PRIVATE, NO_FILE, 2, dontfork },
-};
-
-#define OTHER	ARRAY_SIZE(kinds)	/* those of the program itself */
-
+/* The last row is of the program's own VMAs and of steps without any. */
 static struct {
-	char *addr;
-	size_t len;
-	unsigned long long sum;
-} areas[ARRAY_SIZE(kinds)];
-
-static struct {
-	unsigned int steps, allocs, listed;
-} table[ARRAY_SIZE(kinds) + 1][DM_NR_POINTS];
+	unsigned int steps, listed, result[MISSED + 1];
+} table[MAX_KINDS][DM_NR_POINTS];
 
 /* One step of the dry run. */
 static struct step {
@@ -140,69 +44,8 @@ static struct step {
 /* Allocations of recoveries that were made to fail. */
 static unsigned int in_recovery;
 
-static char text[1 << 20];
+static char text[2 << 20];
 static struct dm_maps maps, after;
-
-/* NULL, or why the address space can't be built; *missing is what it lacks. */
-static const char *build(char *missing, size_t size)
-{
-	size_t pmd = 512 * page, i;
-
-	if (page != 4096)
-		pmd = page * (page / 8);
-	memfd = memfd_create("sweep", MFD_CLOEXEC);
-	program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	if (memfd < 0 || program < 0 || ftruncate(memfd, 2 * ARRAY_SIZE(kinds) * page))
-		return "no file to map";
-	*missing = '\0';
-	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		const struct kind *k = &kinds[i];
-		size_t len = k->pages ? k->pages * page : pmd;
-		size_t room = k->pages ? len + 2 * page : 2 * pmd + 2 * page;
-		int fd = k->file == MEMFD ? memfd : k->file == PROGRAM ? program : -1;
-		char *p = mmap(NULL, room, PROT_NONE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		if (p == MAP_FAILED)
-			return "no room";
-		p += page;
-		if (!k->pages)
-			p += -(unsigned long)p & (pmd - 1);
-		if (mmap(p, len, k->prot, k->flags | MAP_FIXED |
-			 (fd < 0 ? MAP_ANONYMOUS : 0), fd,
-			 fd == memfd ? 2 * i * page : 0) == MAP_FAILED ||
-		    !k->prepare(p, len)) {
-			strncat(missing, " ", size - strlen(missing) - 1);
-			strncat(missing, k->name, size - strlen(missing) - 1);
-			munmap(p, len);
-			continue;
-		}
-		areas[i].addr = p;
-		areas[i].len = len;
-		areas[i].sum = dm_sum(p, len);
-	}
-	return NULL;
-}
-
-static size_t kind_of(unsigned long start)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (areas[i].len && start - (unsigned long)areas[i].addr < areas[i].len)
-			break;
-	return i;
-}
-
-static const char *check_memory(void)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (areas[i].len && dm_sum(areas[i].addr, areas[i].len) != areas[i].sum)
-			return kinds[i].name;
-	return NULL;
-}
 
 static int point_of(const char *name, size_t len)
 {
@@ -213,17 +56,6 @@ static int point_of(const char *name, size_t len)
 		    !memcmp(dm_points[p].name, name, len))
 			return p;
 	return -1;
-}
-
-/* A fork that works waits until somebody has read the event of it. */
-static void *monitor(void *arg)
-{
-	struct uffd_msg msg;
-
-	while (read(uffd, &msg, sizeof(msg)) == sizeof(msg))
-		if (msg.event == UFFD_EVENT_FORK)
-			close(msg.arg.fork.ufd);
-	return NULL;
 }
 
 static bool fork_works(void)
@@ -278,8 +110,6 @@ static int dry_run(const char **why)
 	}
 	return nr;
 }
-
-enum result { WRONG, FAILED, SWALLOWED, MISSED };
 
 static struct dm_record rec;
 
@@ -383,12 +213,16 @@ static const char *shoot_in_recovery(const struct step *s, const char *recovery,
 	return why;
 }
 
-/* All steps of one point. *forks counts those that failed. */
-static const char *sweep(enum dm_point point, int nr_steps, const char *recovery,
-			 unsigned int *forks)
+/*
+ * The steps of one point, for each VMA of an index that stride divides, and the
+ * allocations of those for which there is a row in the table. *forks counts
+ * those that failed.
+ */
+static const char *sweep(enum dm_point point, int nr_steps, int stride, bool allocs,
+			 const char *recovery, unsigned int *forks)
 {
 	static char said[512];
-	unsigned int listed = 0, failed = 0, swallowed = 0, missed = 0, vmas = 0;
+	unsigned int listed = 0, result[MISSED + 1] = { 0 }, vmas = 0;
 	unsigned long taint = dm_taint();
 	const char *why;
 	char nr[16];
@@ -398,16 +232,16 @@ static const char *sweep(enum dm_point point, int nr_steps, const char *recovery
 		return "cannot write the point";
 	for (i = 0; i < nr_steps; i++) {
 		const struct step *s = &steps[i];
-		size_t kind = s->index < 0 ? OTHER : kind_of(s->start);
+		size_t kind = s->index < 0 ? vk_nr() : vk_kind_of(s->start);
 		unsigned int nth;
 
-		if (s->point != point)
+		if (s->point != point || (s->index > 0 && s->index % stride))
 			continue;
 		vmas++;
 		snprintf(nr, sizeof(nr), "%d", s->index);
 		if (dm_write(DM_FAIL "vma-index", nr))
 			return "cannot write the VMA";
-		for (nth = 0; nth <= s->allocs; nth++) {
+		for (nth = 0; nth <= (allocs ? s->allocs : 0); nth++) {
 			enum result r = MISSED;
 
 			for (try = 0; try < TRIES && r == MISSED; try++)
@@ -421,7 +255,7 @@ static const char *sweep(enum dm_point point, int nr_steps, const char *recovery
 			if (!nth) {
 				table[kind][point].steps++;
 				/* Its allocations are much the same for each VMA. */
-				why = vmas > 1 ? "" :
+				why = vmas > 1 || !allocs ? "" :
 					shoot_in_recovery(s, recovery, forks);
 				if (*why) {
 					snprintf(said, sizeof(said), "VMA %d, in recovery: %s",
@@ -431,20 +265,21 @@ static const char *sweep(enum dm_point point, int nr_steps, const char *recovery
 				continue;
 			}
 			table[kind][point].listed++;
-			table[kind][point].allocs += r != MISSED;
+			table[kind][point].result[r]++;
 			listed++;
-			failed += r == FAILED;
-			swallowed += r == SWALLOWED;
-			missed += r == MISSED;
+			result[r]++;
+			if (r == MISSED)
+				ksft_print_msg("%s, VMA %d: no allocation %u any more\n",
+					       dm_points[point].name, s->index, nth);
 		}
 	}
 	ksft_print_msg("%s: %u times; allocations: %u\n", dm_points[point].name, vmas,
 		       listed);
 	if (listed)
 		ksft_print_msg("%u make it fail, it does without %u, %u never came back\n",
-			       failed, swallowed, missed);
-	why = check_memory();
-	if (why)
+			       result[FAILED], result[SWALLOWED], result[MISSED]);
+	why = vk_check();
+	if (*why)
 		return why;
 	why = dm_get_maps(&after);
 	if (*why)
@@ -454,36 +289,31 @@ static const char *sweep(enum dm_point point, int nr_steps, const char *recovery
 	return dm_taint() == taint ? "" : "the kernel complained: see dmesg";
 }
 
+/* The steps that failed, and what became of the allocations that were listed. */
 static void print_table(void)
 {
 	size_t k;
 	int p;
 
-	ksft_print_msg("failed: steps+allocations of those listed\n");
-	for (k = 0; k <= OTHER; k++) {
-		if (k < OTHER && !areas[k].len)
-			continue;
-		ksft_print_msg("%s:\n", k < OTHER ? kinds[k].name : "(the program's)");
-		for (p = 0; p < DM_NR_POINTS; p++)
-			if (table[k][p].steps)
-				ksft_print_msg("    %-18s %u+%u/%u\n", dm_points[p].name,
-					       table[k][p].steps, table[k][p].allocs,
-					       table[k][p].listed);
+	ksft_print_msg("%-22s %-17s %5s %6s %6s %8s %6s\n", "VMA", "step", "fails",
+		       "allocs", "fail", "survive", "gone");
+	for (k = 0; k <= vk_nr(); k++) {
+		for (p = 0; p < DM_NR_POINTS; p++) {
+			if (!table[k][p].steps)
+				continue;
+			ksft_print_msg("%-22s %-17s %5u %6u %6u %8u %6u\n", vk_name(k),
+				       dm_points[p].name, table[k][p].steps,
+				       table[k][p].listed, table[k][p].result[FAILED],
+				       table[k][p].result[SWALLOWED],
+				       table[k][p].result[MISSED]);
+		}
 	}
 }
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static void sweep_all(const char *recovery)
+static void sweep_all(const char *recovery, const char *what, int stride, bool allocs)
 {
 	struct dm_counters before;
-	unsigned int forks = 0, listed = 0, hit = 0;
+	unsigned int forks = 0, listed = 0, missed = 0;
 	const char *why = "";
 	int nr, p;
 	double t;
@@ -496,72 +326,101 @@ static void sweep_all(const char *recovery)
 	for (p = 0; p < TRIES; p++)
 		fork_works();
 	nr = dry_run(&why);
-	ksft_test_result(nr > 0, "%s: a dry run lists the steps\n", recovery);
+	ksft_test_result(nr > 0, "%s%s: a dry run lists the steps\n", recovery, what);
 	if (nr < 0)
 		ksft_print_msg("%s\n", why);
 	why = dm_get_maps_and_flags(&maps);
+	if (*why)
+		ksft_print_msg("%s\n", why);
 	dm_write(DM_FAIL "verbose", "0");
 	dm_write(DM_FAIL "probability", "100");
 	dm_settle(&before);
-	t = now();
+	t = dm_seconds();
 	for (p = 0; p < DM_NR_POINTS; p++) {
-		why = sweep(p, nr, recovery, &forks);
+		why = sweep(p, nr, stride, allocs, recovery, &forks);
 		if (*why)
 			ksft_print_msg("%s: %s\n", dm_points[p].name, why);
-		ksft_test_result(!*why, "%s: %s\n", recovery, dm_points[p].name);
+		ksft_test_result(!*why, "%s%s: %s\n", recovery, what, dm_points[p].name);
 	}
-	t = now() - t;
+	t = dm_seconds() - t;
 	dm_write(DM_FAIL "probability", "0");
 	ksft_print_msg("%u forks failed in %.1f s, %.0f a second, %d VMAs\n", forks, t,
 		       forks / t, maps.nr);
-	print_table();
-	for (k = 0; k <= OTHER; k++) {
-		for (p = 0; p < DM_NR_POINTS; p++) {
-			listed += table[k][p].listed;
-			hit += table[k][p].allocs;
+	if (allocs) {
+		print_table();
+		for (k = 0; k <= vk_nr(); k++) {
+			for (p = 0; p < DM_NR_POINTS; p++) {
+				listed += table[k][p].listed;
+				missed += table[k][p].result[MISSED];
+			}
 		}
+		ksft_print_msg("%u of %u allocations, and %u of recoveries\n",
+			       listed - missed, listed, in_recovery);
+		ksft_test_result(listed && missed * 20ull <= listed,
+				 "%s%s: of the allocations listed 95%% were made to fail\n",
+				 recovery, what);
 	}
-	ksft_print_msg("%u of %u allocations, and %u of recoveries\n", hit, listed,
-		       in_recovery);
-	ksft_test_result(listed && hit * 100ull >= listed * 95ull,
-			 "%s: of the allocations listed 95%% were made to fail\n", recovery);
 	why = dm_check_counters(&before, DM_PATIENT);
 	if (*why)
 		ksft_print_msg("%s\n", why);
-	ksft_test_result(!*why, "%s: nothing is lost\n", recovery);
+	ksft_test_result(!*why, "%s%s: nothing is lost\n", recovery, what);
+}
+
+/* One page each, apart from one another. */
+static bool build_small(void)
+{
+	size_t page = sysconf(_SC_PAGESIZE), i;
+	char *p = mmap(NULL, 2 * NR_SMALL * page, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return false;
+	for (i = 0; i < NR_SMALL; i++) {
+		/* Between them: what was mapped first, without access. */
+		if (i && munmap(p + (2 * i - 1) * page, page))
+			return false;
+		if (mprotect(p + 2 * i * page, page, PROT_READ | PROT_WRITE))
+			return false;
+		p[2 * i * page] = i;
+	}
+	return true;
 }
 
 int main(void)
 {
 	static const char * const recoveries[] = { "rust", "upstream" };
 	static struct dm_alloc alloc;
+	const char *long_form = getenv("DUP_MMAP_LONG");
+	int stride = long_form && *long_form ? LONG_STRIDE : STRIDE;
 	char before[16], missing[256];
 	const char *why;
 	size_t r;
 
 	dm_skip_unless_available();
-	page = sysconf(_SC_PAGESIZE);
 	ksft_print_header();
 	why = dm_alloc_begin(&alloc, "");
-	if (why) {
+	vk_begin(1);
+	if (!why)
+		why = vk_build(missing, sizeof(missing));
+	if (why || vk_nr() >= MAX_KINDS) {
+		vk_end();
 		dm_alloc_end(&alloc);
-		ksft_exit_skip("%s\n", why);
-	}
-	why = build(missing, sizeof(missing));
-	if (why) {
-		dm_alloc_end(&alloc);
-		ksft_exit_skip("%s\n", why);
+		ksft_exit_skip("%s\n", why ? why : "too many kinds");
 	}
 	if (*missing)
 		ksft_print_msg("not to be had here:%s\n", missing);
-	ksft_set_plan(ARRAY_SIZE(recoveries) * (DM_NR_POINTS + 3));
+	ksft_set_plan(ARRAY_SIZE(recoveries) * (2 * (DM_NR_POINTS + 2) + 1) + 1);
 	dm_reset();
 	snprintf(before, sizeof(before), "%s", dm_recovery());
 	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
-		sweep_all(recoveries[r]);
+		sweep_all(recoveries[r], "", 1, true);
+	ksft_test_result(build_small(), "there are %d VMAs more\n", NR_SMALL);
+	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
+		sweep_all(recoveries[r], " of many", stride, false);
 	dm_reset();
 	dm_write_path("/proc/self/make-it-fail", "0");
 	dm_use_recovery(before);
+	vk_end();
 	dm_alloc_end(&alloc);
 	ksft_finished();
 }

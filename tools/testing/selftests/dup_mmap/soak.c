@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many failed forks, of several processes at once. Each has VMAs of every kind
+ * and goes by its own fail-nth: the first step of its fork fails, then the
+ * second one, until the fork works, and again. After that the same with all
+ * allocations that a fork makes, wherever it makes them. Meanwhile the recovery
+ * changes, allocations of recoveries fail, and somebody who has not asked for
+ * anything forks, too.
+ *
+ * 2,000 failures in dup_mmap(), or with DUP_MMAP_LONG 100,000.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dup_mmap.h"
+#include "vma_kinds.h"
+
+#define MAX_WORKERS	8
+#define FEW		2000ul
+#define MANY		100000ul
+
+enum phase { STEPS, ALLOCATIONS, NR_PHASES };
+
+static const char * const phase_names[NR_PHASES] = { "steps", "allocations" };
+
+/* What a process says about itself. */
+struct worker {
+	unsigned long failed, steps;
+	char missing[256], why[256];
+};
+
+static struct worker *workers;		/* shared with them */
+static unsigned long *enough;		/* failures for each, likewise */
+static int nr_workers;
+static int go[MAX_WORKERS][2], told[2];
+
+static bool say_done(char what)
+{
+	return write(told[1], &what, 1) == 1;
+}
+
+/*
+ * One round: every failure there is, or allocations until there are enough.
+ * False: *why says what is wrong.
+ */
+static bool fail_all(struct worker *w, enum phase phase, int fail_nth)
+{
+	unsigned long failed = 0;
+	bool used = true;
+	int nth, err, status;
+
+	for (nth = 1; used; nth++) {
+		char text[16];
+		pid_t pid;
+
+		snprintf(text, sizeof(text), "%d", nth);
+		if (pwrite(fail_nth, text, strlen(text), 0) < 0) {
+			snprintf(w->why, sizeof(w->why), "fail-nth: %s", strerror(errno));
+			return false;
+		}
+		pid = dm_fork(&err);
+		/* Some allocations the kernel does without. */
+		if (pid > 0) {
+			used = phase == ALLOCATIONS && !dm_get_nth();
+			pwrite(fail_nth, "0", 1, 0);
+			if (waitpid(pid, &status, 0) != pid || status) {
+				snprintf(w->why, sizeof(w->why), "a child ended with %#x",
+					 status);
+				return false;
+			}
+		} else if (err == ENOMEM) {
+			w->failed++;
+			if (++failed % 32 == 0 && !say_done('r'))
+				return false;
+			used = phase == STEPS || w->failed < *enough;
+		} else {
+			snprintf(w->why, sizeof(w->why), "failure %d: %s", nth,
+				 strerror(err));
+			return false;
+		}
+	}
+	if (phase == ALLOCATIONS)
+		return true;
+	/* No other task's failures are among them, and none of its own lost. */
+	if (!w->steps)
+		w->steps = failed;
+	if (w->steps == failed)
+		return true;
+	snprintf(w->why, sizeof(w->why), "%lu steps failed in one round, %lu in another",
+		 w->steps, failed);
+	return false;
+}
+
+static int work(int nr)
+{
+	struct worker *w = &workers[nr];
+	int fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	int wait_fd = go[nr][0];
+	enum phase phase;
+	const char *why;
+	char c;
+
+	/* Or nobody would ever see the end of its pipe. */
+	for (; nr >= 0; nr--)
+		close(go[nr][1]);
+	why = vk_build(w->missing, sizeof(w->missing));
+	if (why || fail_nth < 0) {
+		snprintf(w->why, sizeof(w->why), "%s", why ? why : "no fail-nth");
+		return !say_done('d');
+	}
+	if (!say_done('d'))
+		return 1;
+	for (phase = 0; phase < NR_PHASES; phase++) {
+		if (read(wait_fd, &c, 1) != 1)
+			return 1;
+		while (w->failed < *enough && !w->why[0]) {
+			if (!fail_all(w, phase, fail_nth))
+				break;
+			why = vk_check();
+			if (*why)
+				snprintf(w->why, sizeof(w->why), "%s", why);
+		}
+		if (!say_done('d'))
+			return 1;
+	}
+	/* Keeps what it has until it is told. */
+	return read(wait_fd, &c, 1) < 0;
+}
+
+/* Waits until so many processes are done; forks itself whenever one has news. */
+static const char *wait_for(int nr, bool meddle)
+{
+	static unsigned int news;
+	int err, status;
+	char c, nth[16];
+	pid_t pid;
+
+	while (nr) {
+		if (read(told[0], &c, 1) != 1)
+			return "a process is gone";
+		if (c == 'd') {
+			nr--;
+			continue;
+		}
+		news++;
+		pid = dm_fork(&err);
+		if (pid < 0)
+			return "a fork failed that nobody asked to";
+		if (waitpid(pid, &status, 0) != pid || status)
+			return "a child ended badly";
+		if (!meddle)
+			continue;
+		snprintf(nth, sizeof(nth), "%u", news % 5);
+		if (dm_write("recovery", news % 2 ? "upstream" : "rust") ||
+		    dm_write(DM_FAIL "recovery-alloc-nth", nth))
+			return "a setting is refused";
+	}
+	return "";
+}
+
+static unsigned long total(void)
+{
+	unsigned long n = 0;
+	int i;
+
+	for (i = 0; i < nr_workers; i++)
+		n += workers[i].failed;
+	return n;
+}
+
+static const char *complaint(void)
+{
+	int i;
+
+	for (i = 0; i < nr_workers; i++)
+		if (workers[i].why[0])
+			return workers[i].why;
+	return "";
+}
+
+/* Until the failures in dup_mmap() are as many as that. */
+static const char *run(enum phase phase, unsigned long failures)
+{
+	unsigned long before = total();
+	struct dm_stats stats[2];
+	const char *why;
+	int i;
+
+	why = dm_get_stats(&stats[0]);
+	if (*why)
+		return why;
+	*enough = before / nr_workers + failures / nr_workers + 1;
+	for (i = 0; i < nr_workers; i++)
+		if (write(go[i][1], "g", 1) != 1)
+			return "cannot begin";
+	why = wait_for(nr_workers, true);
+	if (*why)
+		return why;
+	why = complaint();
+	if (*why)
+		return why;
+	why = dm_get_stats(&stats[1]);
+	if (*why)
+		return why;
+	ksft_print_msg("%s: %lu forks failed, %lu of them in dup_mmap(), %lu with rust\n",
+		       phase_names[phase], total() - before,
+		       stats[1].failed - stats[0].failed, stats[1].rust - stats[0].rust);
+	if (stats[1].failed - stats[0].failed > total() - before)
+		return "more forks failed than were asked to";
+	if (phase == STEPS && (stats[1].failed - stats[0].failed != total() - before ||
+			       stats[1].injected - stats[0].injected != total() - before))
+		return "the counters do not have as many";
+	if (stats[1].rust == stats[0].rust || stats[1].upstream == stats[0].upstream)
+		return "one of the recoveries never ran";
+	return "";
+}
+
+int main(void)
+{
+	const char *long_form = getenv("DUP_MMAP_LONG");
+	unsigned long failures = long_form && *long_form ? MANY : FEW;
+	static struct dm_alloc alloc;
+	struct dm_stats stats[2];
+	struct dm_counters before;
+	unsigned long taint;
+	enum phase phase;
+	char recovery[16];
+	const char *why;
+	double t;
+	int i;
+
+	dm_skip_unless_available();
+	ksft_print_header();
+	nr_workers = sysconf(_SC_NPROCESSORS_ONLN);
+	if (nr_workers > MAX_WORKERS)
+		nr_workers = MAX_WORKERS;
+	workers = mmap(NULL, sizeof(*workers) * MAX_WORKERS + sizeof(*enough),
+		       PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (workers == MAP_FAILED || pipe(told))
+		ksft_exit_skip("no memory or no pipe\n");
+	enough = (unsigned long *)(workers + MAX_WORKERS);
+	/* None counts but this module's own. */
+	why = dm_alloc_begin(&alloc, NULL);
+	if (why) {
+		dm_alloc_end(&alloc);
+		ksft_exit_skip("%s\n", why);
+	}
+	ksft_set_plan(NR_PHASES + 3);
+	dm_reset();
+	snprintf(recovery, sizeof(recovery), "%s", dm_recovery());
+	dm_write(DM_FAIL "verbose", "0");
+	dm_write(DM_FAIL "times", "-1");
+	dm_settle(&before);
+	taint = dm_taint();
+	vk_begin(nr_workers);
+
+	why = "";
+	for (i = 0; i < nr_workers && !*why; i++) {
+		if (pipe(go[i])) {
+			why = "no pipe";
+			break;
+		}
+		fflush(stdout);
+		switch (fork()) {
+		case -1:
+			why = strerror(errno);
+			break;
+		case 0:
+			_exit(work(i));
+		default:
+			why = wait_for(1, false);
+		}
+		if (!*why)
+			why = complaint();
+	}
+	if (*why)
+		ksft_print_msg("%s\n", why);
+	else if (workers[0].missing[0])
+		ksft_print_msg("not to be had here:%s\n", workers[0].missing);
+	ksft_test_result(!*why, "%d processes are there\n", nr_workers);
+
+	dm_get_stats(&stats[0]);
+	t = dm_seconds();
+	for (phase = 0; phase < NR_PHASES; phase++) {
+		if (phase == ALLOCATIONS) {
+			dm_alloc_end(&alloc);
+			why = dm_alloc_begin(&alloc, "");
+		}
+		if (!why || !*why)
+			why = run(phase, failures / NR_PHASES);
+		if (*why)
+			ksft_print_msg("%s\n", why);
+		ksft_test_result(!*why, "%s fail, of each process its own\n",
+				 phase_names[phase]);
+	}
+	t = dm_seconds() - t;
+	for (i = 0; i < nr_workers; i++) {
+		close(go[i][0]);
+		close(go[i][1]);
+	}
+	while (wait(NULL) > 0)
+		;
+	dm_alloc_end(&alloc);
+	dm_get_stats(&stats[1]);
+	ksft_print_msg("%lu forks failed in dup_mmap() in %.0f s, %.0f a second\n",
+		       stats[1].failed - stats[0].failed, t,
+		       (stats[1].failed - stats[0].failed) / t);
+	ksft_test_result(stats[1].failed - stats[0].failed >= failures,
+			 "%lu forks failed in dup_mmap()\n", failures);
+	vk_end();
+	why = dm_check_counters(&before, DM_PATIENT);
+	if (*why)
+		ksft_print_msg("%s\n", why);
+	ksft_test_result(!*why && dm_taint() == taint, "nothing is lost, and no complaint\n");
+	dm_reset();
+	dm_use_recovery(recovery);
+	ksft_finished();
+}
