@@ -5,7 +5,13 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
 
 #include "dup_mmap.h"
 #include "kselftest_harness.h"
@@ -18,8 +24,78 @@
 #define RECOVERY_NTH	DM_FAIL "recovery-alloc-nth"
 #define DRY_RUN		DM_FAIL "dry-run"
 
+#define MAX_TEXT	63
+
+/* The files of the module that are read and written, and some of their values. */
+static const struct rw_file {
+	const char *name;
+	const char *initially;		/* NULL: reset leaves it as it is */
+	const char *value[4], *reads[4];
+	/* reads[0], after value[1] byte by byte. */
+	const char *bytes;
+	/* The same, after two parts; each of a number's is a value. */
+	const char *part[2], *parts;
+} rw_files[] = {
+	{
+		"recovery", NULL,
+		{ "rust", "upstream", "rust\n", "upstream\n" },
+		{
+			"[rust] upstream\n", "rust [upstream]\n",
+			"[rust] upstream\n", "rust [upstream]\n",
+		},
+		"[rust] upstream\n",
+		{ "up", "stream" }, "[rust] upstream\n",
+	}, {
+		POINT, "any\n",
+		{ "mt-dup", "copy-page-range", "any", "vm-area-dup\n" },
+		{ "mt-dup\n", "copy-page-range\n", "any\n", "vm-area-dup\n" },
+		"mt-dup\n",
+		{ "vm-area", "-dup" }, "mt-dup\n",
+	}, {
+		VMA_INDEX, "-1\n",
+		{ "15", "2147483647", "0x1f", "-1" },
+		{ "15\n", "2147483647\n", "31\n", "-1\n" },
+		"7\n",
+		{ "1", "2" }, "2\n",
+	}, {
+		VMA_ADDR, "0x0\n",
+		{ "0x7f0000001000", "4096", "0", "0xffffffffffffffff" },
+		{ "0x7f0000001000\n", "0x1000\n", "0x0\n", "0xffffffffffffffff\n" },
+		"0x6\n",
+		{ "1", "2" }, "0x2\n",
+	}, {
+		/* Of its digits only the 0 is a value. */
+		ERRNO, "0\n",
+		{ "-12", "-4095", "0", "-4\n" },
+		{ "-12\n", "-4095\n", "0\n", "-4\n" },
+		"0\n",
+		{ "-1", "-2" }, "-2\n",
+	}, {
+		ALLOC_NTH, "0\n",
+		{ "15", "2147483647", "0x1f", "0" },
+		{ "15\n", "2147483647\n", "31\n", "0\n" },
+		"7\n",
+		{ "1", "2" }, "2\n",
+	}, {
+		RECOVERY_NTH, "0\n",
+		{ "15", "2147483647", "0x1f", "0" },
+		{ "15\n", "2147483647\n", "31\n", "0\n" },
+		"7\n",
+		{ "1", "2" }, "2\n",
+	}, {
+		DRY_RUN, "N\n",
+		{ "Y", "0", "1\n", "n" },
+		{ "Y\n", "N\n", "Y\n", "N\n" },
+		"N\n",
+		{ "0", "1" }, "Y\n",
+	},
+};
+
+#define NR_RW	ARRAY_SIZE(rw_files)
+
 FIXTURE(file) {
 	char recovery[16];
+	struct dm_alloc alloc;
 };
 
 FIXTURE_SETUP(file)
@@ -30,6 +106,7 @@ FIXTURE_SETUP(file)
 
 FIXTURE_TEARDOWN_PARENT(file)
 {
+	dm_alloc_end(&self->alloc);
 	dm_reset();
 	if (self->recovery[0])
 		dm_use_recovery(self->recovery);
@@ -67,6 +144,54 @@ static void refuses(struct __test_metadata *_metadata, const char *file,
 		    const char *text)
 {
 	refuses_bytes(_metadata, file, text, strlen(text));
+}
+
+static bool is_long(void)
+{
+	const char *text = getenv("DUP_MMAP_LONG");
+
+	return text && *text;
+}
+
+static int open_file(struct __test_metadata *_metadata, const char *file, int flags)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), DM_DIR "/%s", file);
+	fd = open(path, flags | O_CLOEXEC);
+	ASSERT_GE(fd, 0) TH_LOG("%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* What write() returns, or a negative errno. */
+static ssize_t put(int fd, const void *data, size_t len)
+{
+	ssize_t n = write(fd, data, len);
+
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t put_text(int fd, const char *text)
+{
+	return put(fd, text, strlen(text));
+}
+
+static ssize_t get(int fd, char *buf, size_t size, off_t off)
+{
+	ssize_t n = pread(fd, buf, size - 1, off);
+
+	buf[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? -errno : n;
+}
+
+static void fd_is(struct __test_metadata *_metadata, int fd, const char *want,
+		  const char *what)
+{
+	char buf[128];
+
+	ASSERT_GT(get(fd, buf, sizeof(buf), 0), 0) TH_LOG("%s", what);
+	ASSERT_STREQ(want, buf) TH_LOG("%s", what);
 }
 
 /* Said by the file (EINVAL), or by the VFS if it can't be seeked (ESPIPE). */
@@ -357,66 +482,651 @@ TEST_F(file, modes)
 	}
 }
 
-/*
- * Random values, near what a file takes and far from it: one is taken and can be
- * read, or refused and changes nothing.
- */
-TEST_F_TIMEOUT(file, random_values, 900)
+/* len may be more than a file takes. */
+static size_t random_text(char *text, size_t size, unsigned int *seed)
 {
-	static const char * const files[] = {
-		"recovery", POINT, VMA_INDEX, VMA_ADDR, ERRNO, ALLOC_NTH,
-		RECOVERY_NTH, DRY_RUN,
-	};
 	static const char * const seeds[] = {
 		"rust", "upstream", "any", "vm-area-dup", "-1", "0x7f00", "12",
 		"2147483647", "18446744073709551615", "Y", "n", "",
 	};
-	const char *rounds = getenv("FUZZ_ROUNDS");
-	char before[128], now[128], again[128], text[80] = "";
-	unsigned int seed = 1;
+	const char *from = seeds[rand_r(seed) % ARRAY_SIZE(seeds)];
+	size_t len = strlen(from);
+	int i;
+
+	memcpy(text, from, len);
+	for (i = rand_r(seed) % 4; i; i--) {
+		if (rand_r(seed) % 2 && len < size)
+			len += rand_r(seed) % (size - len);
+		if (len)
+			text[rand_r(seed) % len] = rand_r(seed);
+	}
+	return len;
+}
+
+/*
+ * Random values, near what a file takes and far from it: one is taken and can be
+ * read, or refused and changes nothing. Each file is opened only once, as this
+ * is also done 100000 times over.
+ */
+TEST_F_TIMEOUT(file, random_values, 10800)
+{
+	char is[NR_RW][128], now[128], again[128], text[80] = "";
+	int rounds = is_long() ? 100000 : 200;
+	int fd[NR_RW], filter, reset, nr;
 	long taken = 0, refused = 0;
-	size_t f, len, i;
-	int nr, ret;
+	struct timespec start, end;
+	unsigned int seed = 1;
+	ssize_t ret;
+	size_t f, len;
 
-	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
-	for (nr = rounds ? atoi(rounds) : 200; nr; nr--) {
-		for (f = 0; f < ARRAY_SIZE(files); f++) {
-			const char *from = seeds[rand_r(&seed) % ARRAY_SIZE(seeds)];
+	for (f = 0; f < NR_RW; f++) {
+		fd[f] = open_file(_metadata, rw_files[f].name, O_RDWR);
+		ASSERT_GT(get(fd[f], is[f], sizeof(is[f]), 0), 0);
+	}
+	filter = open_file(_metadata, DM_FAIL "task-filter", O_WRONLY);
+	reset = open_file(_metadata, "reset", O_WRONLY);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (nr = 0; nr < rounds; nr++) {
+		if (nr && nr % 10000 == 0)
+			TH_LOG("%d rounds", nr);
+		/* So that nobody else's fork is the dry run. */
+		ASSERT_EQ(1, put_text(filter, "Y"));
+		for (f = 0; f < NR_RW; f++) {
+			const char *name = rw_files[f].name;
 
-			len = strlen(from);
-			memcpy(text, from, len);
-			for (i = rand_r(&seed) % 4; i; i--) {
-				if (rand_r(&seed) % 2 && len < sizeof(text))
-					len += rand_r(&seed) % (sizeof(text) - len);
-				if (len)
-					text[rand_r(&seed) % len] = rand_r(&seed);
-			}
-			dm_read(files[f], before, sizeof(before));
-			ret = dm_write_bytes(files[f], text, len, 0);
-			dm_read(files[f], now, sizeof(now));
-			if (!len)	/* nothing was written */
-				continue;
-			ASSERT_TRUE(!ret || ret == -EINVAL)
-				TH_LOG("%d for '%.*s' to %s", ret, (int)len, text,
-				       files[f]);
-			refused += !!ret;
-			if (ret) {
-				ASSERT_STREQ(before, now)
-					TH_LOG("'%.*s' to %s", (int)len, text, files[f]);
+			len = random_text(text, sizeof(text), &seed);
+			ret = put(fd[f], text, len);
+			ASSERT_GT(get(fd[f], now, sizeof(now), 0), 0);
+			if (!len || ret != (ssize_t)len) {
+				ASSERT_EQ(-EINVAL, ret)
+					TH_LOG("'%.*s' to %s", (int)len, text, name);
+				ASSERT_STREQ(is[f], now)
+					TH_LOG("'%.*s' to %s", (int)len, text, name);
+				refused++;
 				continue;
 			}
 			taken++;
+			memcpy(is[f], now, sizeof(now));
+			if (!rw_files[f].initially)
+				continue;
 			/* What it reads as is a value too, and the same one. */
-			if (f) {
-				ASSERT_EQ(0, dm_write(files[f], now));
-				dm_read(files[f], again, sizeof(again));
-				ASSERT_STREQ(now, again);
-			}
+			ASSERT_EQ((ssize_t)strlen(now), put_text(fd[f], now))
+				TH_LOG("'%s' to %s", now, name);
+			ASSERT_GT(get(fd[f], again, sizeof(again), 0), 0);
+			ASSERT_STREQ(now, again) TH_LOG("%s", name);
+		}
+		/* Last, as it undoes the others. */
+		len = random_text(text, sizeof(text), &seed);
+		ret = put(reset, text, len);
+		ASSERT_EQ(len > MAX_TEXT ? -EINVAL : (ssize_t)len, ret);
+		for (f = 0; f < NR_RW; f++) {
+			if (ret >= 0 && rw_files[f].initially)
+				snprintf(is[f], sizeof(is[f]), "%s",
+					 rw_files[f].initially);
+			fd_is(_metadata, fd[f], is[f], rw_files[f].name);
 		}
 	}
-	TH_LOG("%ld taken, %ld refused", taken, refused);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	TH_LOG("%ld taken, %ld refused, %ld us each", taken, refused,
+	       ((end.tv_sec - start.tv_sec) * 1000000 +
+		(end.tv_nsec - start.tv_nsec) / 1000) / (taken + refused));
 	EXPECT_GT(taken, 0);
 	EXPECT_GT(refused, 0);
+}
+
+/* A page, and nothing behind it. */
+static char *map_edge(struct __test_metadata *_metadata, size_t page)
+{
+	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, mprotect(p + page, page, PROT_NONE));
+	return p + page;
+}
+
+/* The log full, with some dropped, and a dry run. */
+static void make_history(struct __test_metadata *_metadata)
+{
+	int i, err, status;
+	pid_t pid;
+
+	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+	for (i = 0; i < 300; i++)
+		ASSERT_EQ(-1, dm_fork(&err));
+	ASSERT_EQ(0, dm_write(DM_FAIL "probability", "0"));
+	ASSERT_EQ(0, dm_write(DRY_RUN, "Y"));
+	pid = dm_fork(&err);
+	ASSERT_GT(pid, 0);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+	check_is(_metadata, DRY_RUN, "N\n");
+}
+
+/* However a file is read, its text is the same. */
+TEST_F(file, byte_by_byte)
+{
+	static const struct {
+		const char *name;
+		size_t least;		/* it has at least as many bytes */
+	} f[] = {
+		{ "recovery", 16 },	{ "points", 200 },
+		{ "last", 100 },	{ "log", 256 * 100 },
+		{ "steps", 500 },	{ "stats", 100 },
+		{ POINT, 2 },		{ VMA_INDEX, 2 },
+		{ VMA_ADDR, 2 },	{ ERRNO, 2 },
+		{ ALLOC_NTH, 2 },	{ RECOVERY_NTH, 2 },
+		{ DRY_RUN, 2 },
+	};
+	static char whole[131072], bytes[131072];
+	size_t page = sysconf(_SC_PAGESIZE);
+	char *edge = map_edge(_metadata, page);
+	size_t i, len, n;
+	ssize_t ret;
+	int fd, k;
+
+	make_history(_metadata);
+	for (i = 0; i < ARRAY_SIZE(f); i++) {
+		len = dm_read(f[i].name, whole, sizeof(whole));
+		ASSERT_GE(len, f[i].least) TH_LOG("%s", f[i].name);
+		ASSERT_LT(len, sizeof(whole) - 1) TH_LOG("%s", f[i].name);
+		fd = open_file(_metadata, f[i].name, O_RDONLY);
+
+		for (n = 0; n < len; n++) {
+			ret = read(fd, bytes + n, 1);
+			ASSERT_EQ(1, ret) TH_LOG("%s, byte %zu", f[i].name, n);
+		}
+		ASSERT_EQ(0, read(fd, bytes + n, 1)) TH_LOG("%s", f[i].name);
+		ASSERT_EQ(0, memcmp(whole, bytes, len)) TH_LOG("%s", f[i].name);
+
+		/* From the middle, the start, the last byte, and behind it. */
+		for (k = 0; k <= 8; k++) {
+			off_t off = (len - 1) * ((5 * k + 3) % 9) / 8;
+			size_t want = len - off < 61 ? len - off : 61;
+
+			ASSERT_EQ((ssize_t)want, pread(fd, bytes, 61, off))
+				TH_LOG("%s at %ld", f[i].name, (long)off);
+			ASSERT_EQ(0, memcmp(whole + off, bytes, want))
+				TH_LOG("%s at %ld", f[i].name, (long)off);
+		}
+		ASSERT_EQ(0, pread(fd, bytes, 61, len)) TH_LOG("%s", f[i].name);
+		ASSERT_EQ(0, pread(fd, bytes, 61, len + 12345)) TH_LOG("%s", f[i].name);
+		ASSERT_EQ(0, pread(fd, bytes, 61, 1ll << 40)) TH_LOG("%s", f[i].name);
+
+		/* What could not be handed over is not lost. */
+		ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
+		ASSERT_EQ(0, read(fd, bytes, 0));
+		ASSERT_EQ(-1, read(fd, edge, 61)) TH_LOG("%s", f[i].name);
+		ASSERT_EQ(EFAULT, errno);
+		ret = read(fd, edge - 1, 61);
+		/* The kernel need not come as far as it could. */
+		if (ret != 1) {
+			ASSERT_EQ(-1, ret) TH_LOG("%s", f[i].name);
+			ASSERT_EQ(EFAULT, errno);
+			ret = 0;
+		}
+		n = ret;
+		bytes[0] = edge[-1];
+		while ((ret = read(fd, bytes + n, sizeof(bytes) - n)) > 0)
+			n += ret;
+		ASSERT_EQ(0, ret);
+		ASSERT_EQ(len, n) TH_LOG("%s", f[i].name);
+		ASSERT_EQ(0, memcmp(whole, bytes, len)) TH_LOG("%s", f[i].name);
+		close(fd);
+	}
+	munmap(edge - page, 2 * page);
+}
+
+/* Begins with the first value, and says what two segments come to. */
+static ssize_t put_two(struct __test_metadata *_metadata, const struct rw_file *f,
+		       int fd, const char *first, const char *second)
+{
+	struct iovec iov[] = {
+		{ (void *)first, strlen(first) },
+		{ (void *)second, strlen(second) },
+	};
+	ssize_t n;
+
+	ASSERT_EQ((ssize_t)strlen(f->value[0]), put_text(fd, f->value[0]));
+	n = writev(fd, iov, ARRAY_SIZE(iov));
+	return n < 0 ? -errno : n;
+}
+
+/* Each write, and each segment of one, is a value of its own. */
+TEST_F(file, partial_writes)
+{
+	size_t i, k, len, parts_len;
+	bool values;
+	int fd;
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	for (i = 0; i < NR_RW; i++) {
+		const struct rw_file *f = &rw_files[i];
+
+		fd = open_file(_metadata, f->name, O_RDWR);
+		values = f->initially && strcmp(f->name, POINT);
+		ASSERT_EQ((ssize_t)strlen(f->value[0]), put_text(fd, f->value[0]));
+		for (k = 0; k < 2; k++) {
+			ssize_t want = values ? (ssize_t)strlen(f->part[k]) : -EINVAL;
+
+			ASSERT_EQ(want, put_text(fd, f->part[k]))
+				TH_LOG("'%s' to %s", f->part[k], f->name);
+		}
+		fd_is(_metadata, fd, f->parts, f->name);
+
+		parts_len = strlen(f->part[0]) + strlen(f->part[1]);
+		ASSERT_EQ(values ? (ssize_t)parts_len : -EINVAL,
+			  put_two(_metadata, f, fd, f->part[0], f->part[1]))
+			TH_LOG("%s", f->name);
+		fd_is(_metadata, fd, f->parts, f->name);
+		len = strlen(f->value[1]);
+		ASSERT_EQ((ssize_t)len, put_two(_metadata, f, fd, f->value[1], "!"))
+			TH_LOG("%s", f->name);
+		fd_is(_metadata, fd, f->reads[1], f->name);
+		ASSERT_EQ(-EINVAL, put_two(_metadata, f, fd, "!", f->value[1]))
+			TH_LOG("%s", f->name);
+		fd_is(_metadata, fd, f->reads[0], f->name);
+
+		for (k = 0; k < len; k++) {
+			ssize_t n = put(fd, f->value[1] + k, 1);
+
+			ASSERT_TRUE(n == 1 || n == -EINVAL)
+				TH_LOG("%zd for byte %zu to %s", n, k, f->name);
+		}
+		fd_is(_metadata, fd, f->bytes, f->name);
+		ASSERT_EQ(-EINVAL, put(fd, "", 0)) TH_LOG("%s", f->name);
+		fd_is(_metadata, fd, f->bytes, f->name);
+		close(fd);
+	}
+}
+
+TEST_F(file, bad_pointers)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	char *edge = map_edge(_metadata, page);
+	int fd, reset;
+	size_t i, len;
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	reset = open_file(_metadata, "reset", O_WRONLY);
+	for (i = 0; i < NR_RW; i++) {
+		const struct rw_file *f = &rw_files[i];
+
+		fd = open_file(_metadata, f->name, O_RDWR);
+		ASSERT_EQ((ssize_t)strlen(f->value[0]), put_text(fd, f->value[0]));
+		len = strlen(f->value[1]);
+		memcpy(edge - len, f->value[1], len);
+		ASSERT_EQ(-EFAULT, put(fd, edge, len)) TH_LOG("%s", f->name);
+		ASSERT_EQ(-EFAULT, put(fd, NULL, len)) TH_LOG("%s", f->name);
+		/* An address of the kernel's. */
+		ASSERT_EQ(-EFAULT, put(fd, (void *)-4096l, len)) TH_LOG("%s", f->name);
+		ASSERT_EQ(-EFAULT, put(fd, edge - len, len + 1)) TH_LOG("%s", f->name);
+		ASSERT_EQ(-EFAULT, put(fd, edge - len, MAX_TEXT)) TH_LOG("%s", f->name);
+		ASSERT_EQ(-EFAULT, put(reset, edge - 1, 2));
+		fd_is(_metadata, fd, f->reads[0], f->name);
+		/* As far as the page goes it is all right. */
+		ASSERT_EQ((ssize_t)len, put(fd, edge - len, len)) TH_LOG("%s", f->name);
+		fd_is(_metadata, fd, f->reads[1], f->name);
+		close(fd);
+	}
+	close(reset);
+	munmap(edge - page, 2 * page);
+}
+
+/* They mean nothing for these files: a value is taken as a whole, or refused. */
+TEST_F(file, append_and_truncate)
+{
+	static const int flags[] = { O_APPEND, O_TRUNC, O_APPEND | O_TRUNC };
+	char path[256];
+	size_t i, k;
+	ssize_t n;
+	int fd;
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	for (i = 0; i < NR_RW; i++) {
+		const struct rw_file *f = &rw_files[i];
+
+		for (k = 0; k < ARRAY_SIZE(flags); k++) {
+			accepts(_metadata, f->name, f->value[0], f->reads[0]);
+			snprintf(path, sizeof(path), DM_DIR "/%s", f->name);
+			fd = open(path, O_RDWR | O_CLOEXEC | flags[k]);
+			check_is(_metadata, f->name, f->reads[0]);
+			if (fd < 0)
+				continue;
+			n = put_text(fd, f->value[1]);
+			if (n == (ssize_t)strlen(f->value[1])) {
+				fd_is(_metadata, fd, f->reads[1], f->name);
+			} else {
+				ASSERT_EQ(-EINVAL, n) TH_LOG("%s", f->name);
+				fd_is(_metadata, fd, f->reads[0], f->name);
+			}
+			close(fd);
+		}
+	}
+}
+
+#define NR_WRITERS	4
+
+struct writer {
+	pthread_t thread;
+	const char *value, *bad;
+	int fd, rounds;
+	ssize_t wrong;			/* what a write should not have returned */
+	int *left;			/* writers that are not done */
+};
+
+static void *write_value(void *arg)
+{
+	struct writer *w = arg;
+	size_t len = strlen(w->value), bad_len = strlen(w->bad);
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < w->rounds && !w->wrong; i++) {
+		n = put(w->fd, w->value, len);
+		if (n != (ssize_t)len)
+			w->wrong = n ?: -EIO;
+		if (i % 3)
+			continue;
+		n = put(w->fd, w->bad, bad_len);
+		if (n != -EINVAL)
+			w->wrong = n ?: -EIO;
+	}
+	__atomic_sub_fetch(w->left, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* There is never anything to be read that nobody has written. */
+TEST_F_TIMEOUT(file, concurrent_writers, 3600)
+{
+	static struct writer writer[NR_WRITERS];
+	int rounds = is_long() ? 6000 : 300;
+	char bad[NR_WRITERS][80], buf[128];
+	unsigned int seen = 0;
+	long reads = 0;
+	size_t i, k;
+	int fd, left;
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	for (i = 0; i < NR_RW; i++) {
+		const struct rw_file *f = &rw_files[i];
+
+		fd = open_file(_metadata, f->name, O_RDWR);
+		ASSERT_EQ((ssize_t)strlen(f->value[0]), put_text(fd, f->value[0]));
+		left = NR_WRITERS;
+		for (k = 0; k < NR_WRITERS; k++) {
+			/* A value of another's, but not all of it. */
+			snprintf(bad[k], sizeof(bad[k]), "%s !",
+				 f->value[(k + 1) % NR_WRITERS]);
+			writer[k] = (struct writer){
+				.value = f->value[k],
+				.bad = bad[k],
+				/* Two each share an open file. */
+				.fd = k % 2 ? writer[k - 1].fd :
+					open_file(_metadata, f->name, O_WRONLY),
+				.rounds = rounds,
+				.left = &left,
+			};
+			ASSERT_EQ(0, pthread_create(&writer[k].thread, NULL,
+						    write_value, &writer[k]));
+		}
+		do {
+			ASSERT_GT(get(fd, buf, sizeof(buf), 0), 0);
+			for (k = 0; k < NR_WRITERS; k++)
+				if (!strcmp(buf, f->reads[k]))
+					break;
+			ASSERT_LT(k, NR_WRITERS) TH_LOG("'%s' in %s", buf, f->name);
+			seen |= 1u << k;
+			reads++;
+		} while (__atomic_load_n(&left, __ATOMIC_SEQ_CST));
+		for (k = 0; k < NR_WRITERS; k++) {
+			ASSERT_EQ(0, pthread_join(writer[k].thread, NULL));
+			ASSERT_EQ(0, writer[k].wrong)
+				TH_LOG("writing '%s' or '%s' to %s",
+				       writer[k].value, writer[k].bad, f->name);
+			if (k % 2)
+				close(writer[k].fd);
+		}
+		close(fd);
+	}
+	TH_LOG("%ld reads", reads);
+	/* One alone would be what was there before. */
+	EXPECT_NE(0, seen & (seen - 1));
+}
+
+/* Two values that are written in turns while there are forks. */
+struct turns {
+	const char *file, *value[2];
+	int fd;
+	ssize_t wrong;
+};
+
+/* Point and VMA are not written by the same thread, nor by the one that resets. */
+static struct turns turns[2][3] = {
+	{
+		{ POINT, { "copy-page-range", "vm-area-dup" } },
+		{ ERRNO, { "0", "-4" } },
+		{ "recovery", { "rust", "upstream" } },
+	}, {
+		{ VMA_INDEX },		/* said later */
+		{ ALLOC_NTH, { "0", "1" } },
+		{ RECOVERY_NTH, { "0", "1000000" } },
+	},
+};
+
+static pthread_barrier_t barrier;
+static int stop;			/* all of these threads */
+static sem_t reset_now;
+static unsigned int resets;		/* begun and ended: odd in between */
+
+static void *take_turns(void *arg)
+{
+	struct turns *t = arg;
+	const char *value;
+	unsigned int i, k;
+	ssize_t n;
+
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	for (i = 0; !__atomic_load_n(&stop, __ATOMIC_SEQ_CST); i++) {
+		for (k = 0; k < 3; k++) {
+			/* In the end, each with each. */
+			value = t[k].value[i >> k & 1];
+			n = put_text(t[k].fd, value);
+			if (n != (ssize_t)strlen(value) && !t[k].wrong)
+				t[k].wrong = n ?: -EIO;
+		}
+		/* Leave some of the CPUs to the forks. */
+		sched_yield();
+	}
+	return NULL;
+}
+
+static struct arming {
+	const char *file, *text;
+	int fd;
+} arming[] = {
+	{ "reset", "1" },
+	{ DM_FAIL "task-filter", "Y" },
+	{ DM_FAIL "verbose", "0" },
+	{ DM_FAIL "times", "-1" },
+	{ POINT, "copy-page-range" },
+	{ VMA_INDEX, NULL },		/* said later */
+	{ DM_FAIL "probability", "100" },
+};
+
+static void *reset_and_arm(void *arg)
+{
+	ssize_t *wrong = arg, n;
+	size_t i;
+
+	pthread_barrier_wait(&barrier);
+	pthread_barrier_wait(&barrier);
+	for (;;) {
+		while (sem_wait(&reset_now))
+			;
+		if (__atomic_load_n(&stop, __ATOMIC_SEQ_CST))
+			return NULL;
+		__atomic_add_fetch(&resets, 1, __ATOMIC_SEQ_CST);
+		for (i = 0; i < ARRAY_SIZE(arming); i++) {
+			n = put_text(arming[i].fd, arming[i].text);
+			if (n != (ssize_t)strlen(arming[i].text) && !*wrong)
+				*wrong = n ?: -EIO;
+		}
+		__atomic_add_fetch(&resets, 1, __ATOMIC_SEQ_CST);
+	}
+}
+
+static int point_of(const char *name)
+{
+	int p;
+
+	for (p = 0; p < DM_NR_POINTS; p++)
+		if (!strcmp(dm_points[p].name, name))
+			break;
+	return p;
+}
+
+/*
+ * A record has to make sense by itself, whatever the settings were: an error
+ * from errno never goes with an allocation that failed, and so on.
+ */
+static const char *judge(const struct dm_maps *maps, const struct dm_record *rec)
+{
+	int point = point_of(rec->point);
+	struct dm_expect want;
+
+	if (point == DM_NR_POINTS)
+		return "no such point";
+	if (rec->pid != getpid())
+		return "not of this process";
+	if (rec->injected != 'y')
+		return "not injected";
+	if (rec->alloc_nth > 1 || rec->recovery_alloc_nth % 1000000 ||
+	    rec->recovery_alloc_failed != 'n')
+		return "an alloc-nth that nobody has set";
+	dm_model(maps, point, rec->index,
+		 rec->err == -EINTR && !rec->alloc_nth ? -EINTR : 0, &want);
+	if (!want.fails)
+		return "that point is not reached there";
+	return dm_compare(maps, &want, point,
+			  strcmp(rec->recovery, "upstream") ? "rust" : "upstream", rec);
+}
+
+/*
+ * A fork goes by the settings as they were when it began, all of them. Those
+ * that have no reset in them can only fail in so many ways.
+ */
+TEST_F_TIMEOUT(file, writes_during_armed_forks, 3600)
+{
+	static struct dm_maps maps, after;
+	/* Both of each: points, VMAs, allocations, recoveries; an errno. */
+	const unsigned int all = 0x1ff;
+	int need = is_long() ? 4000 : 200, most = 20 * need;
+	int i, nr, v[2], point, err, failed = 0, mixed = 0, status;
+	unsigned long taint = dm_taint();
+	struct dm_layout l[2];
+	struct dm_record rec;
+	unsigned int seen = 0, before;
+	pthread_t thread[2], resetter;
+	char index[2][16];
+	ssize_t wrong = 0;
+	const char *why;
+	pid_t pid;
+	size_t k;
+
+	why = dm_alloc_begin(&self->alloc, "");
+	if (why)
+		SKIP(return, "%s", why);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(NULL, dm_build(&l[i], DM_ANON, DM_MIDDLE));
+	for (k = 0; k < ARRAY_SIZE(arming); k++)
+		arming[k].fd = open_file(_metadata, arming[k].file, O_WRONLY);
+	ASSERT_EQ(0, sem_init(&reset_now, 0, 0));
+	ASSERT_EQ(0, pthread_barrier_init(&barrier, NULL, 4));
+	for (i = 0; i < 2; i++) {
+		for (k = 0; k < 3; k++)
+			turns[i][k].fd = open_file(_metadata, turns[i][k].file,
+						   O_WRONLY);
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, take_turns, turns[i]));
+	}
+	ASSERT_EQ(0, pthread_create(&resetter, NULL, reset_and_arm, &wrong));
+	/* Now that all stacks are mapped: which VMAs, and go. */
+	pthread_barrier_wait(&barrier);
+	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
+	for (i = 0; i < 2; i++) {
+		v[i] = dm_index_of(&maps, l[i].addr);
+		ASSERT_GE(v[i], 0);
+		snprintf(index[i], sizeof(index[i]), "%d", v[i]);
+		turns[1][0].value[i] = index[i];
+	}
+	arming[5].text = index[0];
+	ASSERT_STREQ("", dm_arm(DM_COPY_PAGE_RANGE, v[0], 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+	pthread_barrier_wait(&barrier);
+
+	for (nr = 0; nr < most && (failed < need || !mixed || seen != all); nr++) {
+		before = __atomic_load_n(&resets, __ATOMIC_SEQ_CST);
+		/* Begins while this fork is under way, or one soon after. */
+		if (nr % 8 == 7)
+			ASSERT_EQ(0, sem_post(&reset_now));
+		pid = dm_fork(&err);
+		if (pid > 0) {
+			ASSERT_EQ(pid, waitpid(pid, &status, 0));
+			ASSERT_EQ(0, status);
+			continue;
+		}
+		ASSERT_EQ(ENOMEM, err);
+		ASSERT_STREQ("", dm_get_record(&rec));
+		if (!rec.none)
+			ASSERT_STREQ("", judge(&maps, &rec))
+				TH_LOG("%s, VMA %d, errno %d, alloc %lu", rec.point,
+				       rec.index, rec.err, rec.alloc_nth);
+		if (before % 2 || __atomic_load_n(&resets, __ATOMIC_SEQ_CST) != before) {
+			mixed++;
+			continue;
+		}
+		failed++;
+		ASSERT_FALSE(rec.none);
+		point = point_of(rec.point);
+		ASSERT_TRUE(point == DM_COPY_PAGE_RANGE || point == DM_VM_AREA_DUP)
+			TH_LOG("%s", rec.point);
+		ASSERT_TRUE(rec.index == v[0] || rec.index == v[1])
+			TH_LOG("VMA %d, not %d or %d", rec.index, v[0], v[1]);
+		seen |= 1u << (point == DM_VM_AREA_DUP);
+		seen |= 4u << (rec.index == v[1]);
+		seen |= 16u << rec.alloc_nth;
+		seen |= 64u << !strcmp(rec.recovery, "upstream");
+		seen |= (rec.err == -EINTR) << 8;
+	}
+	ASSERT_STREQ("", dm_get_maps(&after));
+	EXPECT_STREQ(maps.text, after.text);
+	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+	ASSERT_EQ(0, sem_post(&reset_now));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pthread_join(thread[i], NULL));
+		for (k = 0; k < 3; k++) {
+			EXPECT_EQ(0, turns[i][k].wrong)
+				TH_LOG("%s", turns[i][k].file);
+		}
+	}
+	ASSERT_EQ(0, pthread_join(resetter, NULL));
+	EXPECT_EQ(0, wrong);
+	TH_LOG("of %d forks %d failed, %d more with a reset in them, seen %#x", nr,
+	       failed, mixed, seen);
+	EXPECT_GE(failed, need);
+	EXPECT_GT(mixed, 0);
+	EXPECT_EQ(all, seen);
+
+	dm_reset();
+	dm_alloc_end(&self->alloc);
+	EXPECT_EQ(taint, dm_taint());
+	for (i = 0; i < 2; i++) {
+		EXPECT_STREQ("", dm_check_layout(&l[i]));
+		EXPECT_STREQ("", dm_check_clean_fork(&l[i]));
+		EXPECT_STREQ("", dm_unbuild(&l[i]));
+	}
 }
 
 /* Root may open them against their mode, and must still not get anywhere. */

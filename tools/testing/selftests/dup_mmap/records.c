@@ -4,6 +4,7 @@
  * that the Rust recovery does what upstream's does, VMA for VMA.
  */
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "dup_mmap.h"
@@ -175,6 +176,287 @@ TEST_F(record, kernel_log_says_injected)
 	close(fd);
 	EXPECT_TRUE(forced);
 	EXPECT_TRUE(named);
+}
+
+/* `last` as a line of `log`: comm comes last, as it may have spaces. */
+static void last_as_line(struct __test_metadata *_metadata, char *line, size_t size)
+{
+	const char *sep = "", *comm = NULL;
+	char *key, *value, *next;
+	size_t len = 0;
+
+	ASSERT_GT(dm_read("last", text, sizeof(text)), 0);
+	for (key = text; *key; key = next) {
+		next = strchr(key, '\n');
+		ASSERT_NE(NULL, next);
+		*next++ = '\0';
+		value = strstr(key, ": ");
+		ASSERT_NE(NULL, value) TH_LOG("%s", key);
+		*value = '\0';
+		value += 2;
+		if (!strcmp(key, "comm")) {
+			comm = value;
+			continue;
+		}
+		len += snprintf(line + len, size - len, "%s%s=%s", sep, key, value);
+		ASSERT_LT(len, size);
+		sep = " ";
+	}
+	ASSERT_NE(NULL, comm);
+	len += snprintf(line + len, size - len, " comm=%s", comm);
+	ASSERT_LT(len, size);
+}
+
+/* Cuts off the first line of *p. */
+static char *next_line(struct __test_metadata *_metadata, char **p)
+{
+	char *line = *p, *end = strchr(line, '\n');
+
+	ASSERT_NE(NULL, end) TH_LOG("'%s' is cut off", line);
+	*end = '\0';
+	*p = end + 1;
+	return line;
+}
+
+/* A fork that fails at once, with an errno that tells it from others. */
+static void fail_with(struct __test_metadata *_metadata, int nr)
+{
+	char error[16];
+	int err;
+
+	snprintf(error, sizeof(error), "%d", -nr);
+	ASSERT_EQ(0, dm_write(DM_FAIL "errno", error));
+	ASSERT_EQ(-1, dm_fork(&err));
+	ASSERT_EQ(ENOMEM, err);
+}
+
+TEST_F(record, log_keeps_the_last_256)
+{
+	static char log[131072], want[3][1024];
+	const char * const recoveries[] = { "upstream", "rust", "upstream" };
+	const enum dm_point points[] = {
+		DM_COPY_PAGE_RANGE, DM_ARCH_DUP_MMAP, DM_VM_AREA_DUP
+	};
+	char error[32], *line, *p;
+	int i, nr, err;
+
+	ASSERT_GT(dm_read("log", log, sizeof(log)), 0);
+	ASSERT_STREQ("# dropped 0\n", log);
+
+	/* The name of a task may have spaces, and what looks like another key. */
+	ASSERT_EQ(0, dm_write_path("/proc/self/comm", "a b errno=0"));
+	for (i = 0; i < 3; i++) {
+		ASSERT_STREQ("", dm_use_recovery(recoveries[i]));
+		ASSERT_STREQ("", dm_arm(points[i], points[i] == DM_ARCH_DUP_MMAP ?
+					-1 : 3, 0));
+		ASSERT_EQ(-1, dm_fork(&err)) TH_LOG("%d", i);
+		dm_disarm();
+		last_as_line(_metadata, want[i], sizeof(want[i]));
+	}
+	ASSERT_GT(dm_read("log", log, sizeof(log)), 0);
+	p = log;
+	ASSERT_STREQ("# dropped 0", next_line(_metadata, &p));
+	for (i = 0; i < 3; i++) {
+		line = next_line(_metadata, &p);
+		ASSERT_STREQ(want[i], line);
+		ASSERT_NE(NULL, strstr(line, " comm=a b errno=0")) TH_LOG("%s", line);
+	}
+	ASSERT_EQ('\0', *p);
+
+	ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+	for (nr = 1; nr <= 256 + 10; nr++)
+		fail_with(_metadata, nr);
+	dm_disarm();
+	last_as_line(_metadata, want[0], sizeof(want[0]));
+	p = log;
+	ASSERT_GT(dm_read("log", log, sizeof(log)), 0);
+	ASSERT_STREQ("# dropped 13", next_line(_metadata, &p));
+	line = NULL;
+	for (nr = 11; nr <= 256 + 10; nr++) {
+		line = next_line(_metadata, &p);
+		snprintf(error, sizeof(error), " errno=%d ", -nr);
+		ASSERT_NE(NULL, strstr(line, error)) TH_LOG("no%sin %s", error, line);
+	}
+	ASSERT_STREQ(want[0], line);
+	ASSERT_EQ('\0', *p);
+
+	dm_reset();
+	ASSERT_GT(dm_read("log", log, sizeof(log)), 0);
+	ASSERT_STREQ("# dropped 0\n", log);
+}
+
+#define TRACING		"/sys/kernel/tracing/"
+#define INSTANCE	TRACING "instances/dup_mmap_records"
+
+FIXTURE(trace) {
+	char recovery[16];
+	struct dm_alloc alloc;
+};
+
+FIXTURE_VARIANT(trace) {
+	const char *recovery;
+};
+
+FIXTURE_VARIANT_ADD(trace, rust) { "rust" };
+FIXTURE_VARIANT_ADD(trace, upstream) { "upstream" };
+
+FIXTURE_SETUP(trace)
+{
+	dm_reset();
+	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	if (access(TRACING "events/dup_mmap_recovery", F_OK))
+		SKIP(return, "no " TRACING "events/dup_mmap_recovery");
+	/* Its own buffer, in which nobody else's events are. */
+	if (mkdir(INSTANCE, 0700) && errno != EEXIST)
+		SKIP(return, "%s: %s", INSTANCE, strerror(errno));
+	ASSERT_EQ(0, dm_write_path(INSTANCE "/events/enable", "0"));
+	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
+}
+
+FIXTURE_TEARDOWN_PARENT(trace)
+{
+	rmdir(INSTANCE);
+	dm_alloc_end(&self->alloc);
+	dm_reset();
+	if (self->recovery[0])
+		dm_use_recovery(self->recovery);
+}
+
+/*
+ * What is behind the name of this event in its only line, "" if there is none.
+ * The trace is in text.
+ */
+static const char *the_event(struct __test_metadata *_metadata, const char *name)
+{
+	static char found[512];
+	char key[32], task[32], line[512];
+	const char *p = text, *event;
+
+	found[0] = '\0';
+	snprintf(key, sizeof(key), ": %s: ", name);
+	snprintf(task, sizeof(task), "-%d ", getpid());
+	for (; *p; p += strcspn(p, "\n") + 1) {
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(p, "\n"), p);
+		event = *line == '#' ? NULL : strstr(line, key);
+		if (!event)
+			continue;
+		ASSERT_STREQ("", found) TH_LOG("twice: %s", line);
+		/* The task's name and pid come first. */
+		ASSERT_NE(NULL, strstr(line, task)) TH_LOG("%s", line);
+		snprintf(found, sizeof(found), "%s", event + strlen(key));
+	}
+	return found;
+}
+
+/* One fork that fails, and what the instance has of it, in text. */
+static void shoot_traced(struct __test_metadata *_metadata, enum dm_point point,
+			 int index, int error, const char *alloc_nth,
+			 struct dm_record *rec)
+{
+	int err, fd;
+
+	/* Empties it. */
+	fd = open(INSTANCE "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	close(fd);
+	ASSERT_STREQ("", dm_arm(point, index, error));
+	ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", alloc_nth));
+	ASSERT_EQ(-1, dm_fork(&err));
+	ASSERT_EQ(ENOMEM, err);
+	dm_disarm();
+	ASSERT_STREQ("", dm_get_record(rec));
+	ASSERT_STREQ(dm_points[point].name, rec->point);
+	ASSERT_GT(dm_read_path(INSTANCE "/trace", text, sizeof(text)), 0);
+}
+
+/* The same numbers as in `last`, under their own names. */
+TEST_F(trace, events_agree_with_last)
+{
+	static struct dm_maps maps;
+	const struct {
+		enum dm_point point;
+		int error;
+		const char *alloc_nth;
+		int injected;		/* the error in the event */
+		bool recovered;
+	} c[] = {
+		{ DM_COPY_PAGE_RANGE, 0, "0", -ENOMEM, true },
+		{ DM_ARCH_DUP_MMAP, 0, "0", -ENOMEM, true },
+		{ DM_VMA_START_WRITE, -EINTR, "0", -EINTR, true },
+		/* dup_mmap() makes something else of it. */
+		{ DM_VM_AREA_DUP, -EINTR, "0", -EINTR, true },
+		{ DM_MT_DUP, 0, "0", -ENOMEM, false },
+		/* The step is taken, and what it comes to not known yet. */
+		{ DM_VM_AREA_DUP, 0, "1", 0, true },
+	};
+	struct dm_layout l;
+	struct dm_record rec;
+	char want[512];
+	const char *why;
+	size_t i;
+	int index;
+
+	ASSERT_EQ(NULL, dm_build(&l, DM_ANON, DM_MIDDLE));
+	why = dm_alloc_begin(&self->alloc, "");
+	ASSERT_EQ(0, dm_write_path(INSTANCE "/events/dup_mmap_recovery/enable", "1"));
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
+		if (why && strcmp(c[i].alloc_nth, "0")) {
+			TH_LOG("no allocation fails: %s", why);
+			continue;
+		}
+		ASSERT_STREQ("", dm_get_maps(&maps));
+		index = dm_points[c[i].point].has_vma ? dm_index_of(&maps, l.addr) : -1;
+		shoot_traced(_metadata, c[i].point, index, c[i].error,
+			     c[i].alloc_nth, &rec);
+		ASSERT_EQ(index, rec.index);
+		ASSERT_EQ(strtoul(c[i].alloc_nth, NULL, 10), rec.alloc_nth);
+		ASSERT_EQ(c[i].recovered, !strcmp(variant->recovery, rec.recovery));
+
+		snprintf(want, sizeof(want),
+			 "point=%s vma_index=%d vma=%lx-%lx error=%d alloc_nth=%lu",
+			 rec.point, rec.index, rec.start, rec.end_addr,
+			 c[i].injected, rec.alloc_nth);
+		ASSERT_STREQ(want, the_event(_metadata, "injected"))
+			TH_LOG("case %zu", i);
+		if (dm_points[c[i].point].err_kept)
+			ASSERT_EQ(c[i].injected, rec.err);
+
+		snprintf(want, sizeof(want),
+			 "point=%s vma_index=%d vma=%lx-%lx error=%d recovery=%s extent=%llx vmas_copied=%lu vmas_torn_down=%lu pages_uncharged=%lu",
+			 rec.point, rec.index, rec.start, rec.end_addr, rec.err,
+			 rec.recovery, rec.end, rec.copied, rec.torn_down,
+			 rec.uncharged);
+		ASSERT_STREQ(c[i].recovered ? want : "",
+			     the_event(_metadata, "recovered"))
+			TH_LOG("case %zu", i);
+	}
+	EXPECT_STREQ("", dm_check_layout(&l));
+	EXPECT_STREQ("", dm_unbuild(&l));
+}
+
+TEST_F(trace, nothing_without_events)
+{
+	static const char * const names[] = { "injected", "recovered" };
+	struct dm_record rec;
+	char path[128];
+	int on;
+	size_t i;
+
+	/* Neither, then each alone, then neither again. */
+	for (on = 0; on < 4; on++) {
+		for (i = 0; i < 2; i++) {
+			snprintf(path, sizeof(path),
+				 INSTANCE "/events/dup_mmap_recovery/%s/enable",
+				 names[i]);
+			ASSERT_EQ(0, dm_write_path(path, on == (int)i + 1 ? "1" : "0"));
+		}
+		shoot_traced(_metadata, DM_COPY_PAGE_RANGE, 1, 0, "0", &rec);
+		for (i = 0; i < 2; i++) {
+			EXPECT_EQ(on == (int)i + 1, !!*the_event(_metadata, names[i]))
+				TH_LOG("%s, run %d", names[i], on);
+		}
+	}
 }
 
 FIXTURE(point) {
