@@ -978,23 +978,13 @@ static void *reset_and_arm(void *arg)
 	}
 }
 
-static int point_of(const char *name)
-{
-	int p;
-
-	for (p = 0; p < DM_NR_POINTS; p++)
-		if (!strcmp(dm_points[p].name, name))
-			break;
-	return p;
-}
-
 /*
  * A record has to make sense by itself, whatever the settings were: an error
  * from errno never goes with an allocation that failed, and so on.
  */
 static const char *judge(const struct dm_maps *maps, const struct dm_record *rec)
 {
-	int point = point_of(rec->point);
+	enum dm_point point = dm_point_of(rec->point);
 	struct dm_expect want;
 
 	if (point == DM_NR_POINTS)
@@ -1024,7 +1014,8 @@ TEST_F_TIMEOUT(file, writes_during_armed_forks, 3600)
 	/* Both of each: points, VMAs, allocations, recoveries; an errno. */
 	const unsigned int all = 0x1ff;
 	int need = is_long() ? 4000 : 200, most = 20 * need;
-	int i, nr, v[2], point, err, failed = 0, mixed = 0, status;
+	int i, nr, v[2], err, failed = 0, mixed = 0, status;
+	enum dm_point point;
 	unsigned long taint = dm_taint();
 	struct dm_layout l[2];
 	struct dm_record rec;
@@ -1089,7 +1080,7 @@ TEST_F_TIMEOUT(file, writes_during_armed_forks, 3600)
 		}
 		failed++;
 		ASSERT_FALSE(rec.none);
-		point = point_of(rec.point);
+		point = dm_point_of(rec.point);
 		ASSERT_TRUE(point == DM_COPY_PAGE_RANGE || point == DM_VM_AREA_DUP)
 			TH_LOG("%s", rec.point);
 		ASSERT_TRUE(rec.index == v[0] || rec.index == v[1])

@@ -52,6 +52,9 @@ struct dm_point_info {
 
 extern const struct dm_point_info dm_points[DM_NR_POINTS];
 
+/* DM_NR_POINTS if there is none of that name. */
+enum dm_point dm_point_of(const char *name);
+
 /* The address space as /proc/self/maps shows it; index = position in it. */
 struct dm_vma {
 	unsigned long start, end;

@@ -32,6 +32,16 @@ const struct dm_point_info dm_points[DM_NR_POINTS] = {
 	[DM_ARCH_DUP_MMAP]	= { "arch-dup-mmap",	 -ENOMEM, true,  false },
 };
 
+enum dm_point dm_point_of(const char *name)
+{
+	enum dm_point p;
+
+	for (p = 0; p < DM_NR_POINTS; p++)
+		if (!strcmp(dm_points[p].name, name))
+			break;
+	return p;
+}
+
 const char * const dm_kind_names[DM_NR_KINDS] = {
 	[DM_ANON]		= "anonymous",
 	[DM_FILE_PRIVATE]	= "private file",

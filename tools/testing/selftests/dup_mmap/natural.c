@@ -162,22 +162,12 @@ TEST_F(natural, overcommit)
 	munmap(large, LARGE);
 }
 
-static enum dm_point point_of(const struct dm_record *rec)
-{
-	int p;
-
-	for (p = 0; p < DM_NR_POINTS; p++)
-		if (!strcmp(rec->point, dm_points[p].name))
-			break;
-	return p;
-}
-
 /* A failure at whatever point and VMA the record says. */
 static const char *judge(const struct dm_maps *maps, const char *recovery,
 			 const struct dm_record *rec)
 {
 	static struct dm_expect want;
-	enum dm_point point = point_of(rec);
+	enum dm_point point = dm_point_of(rec->point);
 
 	if (point == DM_NR_POINTS)
 		return "last: unknown point";
@@ -558,7 +548,7 @@ TEST_F_TIMEOUT(natural, sigkill_while_a_vma_is_locked, 300)
 		EXPECT_EQ(pid, rec.pid);
 		EXPECT_EQ('n', rec.injected);
 		ASSERT_STREQ("", judge(&s->maps, variant->recovery, &rec));
-		hit = point_of(&rec) == DM_VMA_START_WRITE &&
+		hit = dm_point_of(rec.point) == DM_VMA_START_WRITE &&
 			rec.index == dm_index_of(&s->maps, s->area);
 		if (!hit)
 			others++;
