@@ -235,11 +235,12 @@ int dm_set_nth(int nth);
 int dm_get_nth(void);
 /*
  * Forks until none of these allocations is left to fail, and judges each fork
- * that failed: it must have failed at this point. *failed counts them.
+ * that failed: it must have failed at this point. *failed counts them. Begins
+ * again, a few times, if they are not as many as expected.
  */
 const char *dm_fail_allocs(enum dm_point point, const char *recovery,
 			   const char *(*check)(void *arg), void *arg,
-			   int *failed);
+			   int at_least, int *failed);
 
 /* NULL, or why this machine can't have such a VMA at this position. */
 const char *dm_build(struct dm_layout *l, enum dm_kind kind,

@@ -88,7 +88,7 @@ TEST_F_TIMEOUT(ldt, allocation_fails, 120)
 	if (why)
 		SKIP(return, "%s", why);
 	EXPECT_STREQ("", dm_fail_allocs(DM_ARCH_DUP_MMAP, variant->recovery, check,
-					self, &failed));
+					self, 2, &failed));
 	/* The structure and the table. */
 	EXPECT_GE(failed, 2);
 	dm_alloc_end(&self->alloc);

@@ -137,7 +137,7 @@ TEST_F_TIMEOUT(mte, allocation_fails_while_copying, 120)
 	if (why)
 		SKIP(return, "%s", why);
 	EXPECT_STREQ("", dm_fail_allocs(DM_COPY_PAGE_RANGE, variant->recovery,
-					check, self, &failed));
+					check, self, 3, &failed));
 	EXPECT_GE(failed, 3);
 	dm_alloc_end(&self->alloc);
 	EXPECT_EQ(0, dm_fork_run(child_writes, self));

@@ -418,9 +418,11 @@ int main(void)
 		dm_alloc_end(&alloc);
 		ksft_exit_skip("%s\n", why ? why : "too many kinds");
 	}
+	ksft_set_plan(ARRAY_SIZE(recoveries) * 2 * (DM_NR_POINTS + 2) + 3 + is_long);
 	if (*missing)
-		ksft_print_msg("not to be had here:%s\n", missing);
-	ksft_set_plan(ARRAY_SIZE(recoveries) * 2 * (DM_NR_POINTS + 2) + 2 + is_long);
+		ksft_test_result_skip("not to be had here:%s\n", missing);
+	else
+		ksft_test_result_pass("VMAs of %zu kinds\n", vk_nr());
 	dm_reset();
 	snprintf(before, sizeof(before), "%s", dm_recovery());
 	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
