@@ -200,7 +200,7 @@ static const char *wait_for(int nr, bool meddle)
 		struct pollfd news_of = { told[0], POLLIN };
 
 		/* Hundreds of times as long as it takes on a slow machine. */
-		if (poll(&news_of, 1, 15 * 1000) != 1) {
+		if (poll(&news_of, 1, 300 * 1000) != 1) {
 			print_workers();
 			return "a process is gone, or stuck";
 		}
