@@ -43,7 +43,7 @@ use kernel::{
 /// All methods run in the forking task and may sleep. Forks run at the same time.
 pub(crate) trait Watcher: Send + Sync + 'static {
     /// What it keeps about one fork, from [`Watcher::begin`] to [`Watcher::end`].
-    type Fork: Send;
+    type Fork;
 
     /// A fork begins. No lock is held.
     fn begin(&self) -> Self::Fork;

@@ -28,7 +28,8 @@ use kernel::{
     str::{
         parse_int::ParseInt,
         BStr, //
-    }, //
+    },
+    types::NotThreadSafe, //
 };
 
 /// Where to fail, and with what.
@@ -104,6 +105,8 @@ impl Errno {
 pub(crate) struct AllocWindow {
     saved: u32,
     nth: NonZeroU32,
+    /// It is that task's `fail-nth`.
+    _nts: NotThreadSafe,
 }
 
 impl AllocWindow {
@@ -116,7 +119,11 @@ impl AllocWindow {
         let saved = fail_nth();
 
         set_fail_nth(nth.get());
-        Self { saved, nth }
+        Self {
+            saved,
+            nth,
+            _nts: NotThreadSafe,
+        }
     }
 
     /// Ends, in the task that it began in.

@@ -141,19 +141,13 @@ impl State {
             fork.recovery_alloc_failed = true;
         } else {
             // Whether the step failed for it will be seen.
-            self.injected(fork, fork.point, 0, fork.settings.rule.alloc_nth);
+            self.injected(fork, 0, fork.settings.rule.alloc_nth);
         }
     }
 
     /// Takes note of a failure that was injected at the fork's last step.
-    fn injected(
-        &self,
-        fork: &mut Fork,
-        point: Option<Point>,
-        error: c_int,
-        alloc_nth: Option<NonZeroU32>,
-    ) {
-        let Some(point) = point else {
+    fn injected(&self, fork: &mut Fork, error: c_int, alloc_nth: Option<NonZeroU32>) {
+        let Some(point) = fork.point else {
             return;
         };
         let alloc_nth = alloc_nth.map_or(0, NonZeroU32::get);
@@ -225,7 +219,8 @@ impl Watcher for State {
         };
 
         if dry_run {
-            // Once only, and in one go, so that two forks do not mix their steps.
+            // Once only, and in one go, so that two forks do not mix their steps. Nowhere else are
+            // two of the locks held: `settings` before `steps`.
             settings.dry_run = false;
             self.steps.lock().clear();
         }
@@ -267,7 +262,7 @@ impl Watcher for State {
         }
         let error = rule.error(point);
 
-        self.injected(fork, Some(point), error.to_errno(), None);
+        self.injected(fork, error.to_errno(), None);
         Err(error)
     }
 
@@ -319,7 +314,12 @@ impl Watcher for State {
             }
         });
         let nth = |nth: Option<NonZeroU32>| nth.map_or(0, NonZeroU32::get);
-        let rule = fork.settings.rule;
+        // What was asked for says nothing of a failure that came by itself.
+        let rule = if fork.injected {
+            fork.settings.rule
+        } else {
+            Rule::ANY
+        };
 
         self.stats.failed.add(1);
         self.log.lock().push(Record {
@@ -329,16 +329,8 @@ impl Watcher for State {
             vma: fork.vma,
             errno,
             injected: fork.injected,
-            alloc_nth: if fork.injected {
-                nth(rule.alloc_nth)
-            } else {
-                0
-            },
-            recovery_alloc_nth: if fork.injected {
-                nth(rule.recovery_alloc_nth)
-            } else {
-                0
-            },
+            alloc_nth: nth(rule.alloc_nth),
+            recovery_alloc_nth: nth(rule.recovery_alloc_nth),
             recovery_alloc_failed: fork.recovery_alloc_failed,
             recovered,
         });

@@ -55,7 +55,8 @@ pub(crate) fn fail_nth() -> u32 {
 
 /// Sets the running task's `fail-nth`.
 pub(crate) fn set_fail_nth(nth: u32) {
-    // SAFETY: Writes a word of the running task that means something to fault injection only.
+    // SAFETY: Writes a word of the running task, as /proc/<pid>/fail-nth does. Any number is valid,
+    // and only `should_fail()`, which runs in that task, reads it.
     unsafe { raw::helper_set_current_fail_nth(nth) };
 }
 

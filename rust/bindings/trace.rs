@@ -30,7 +30,7 @@ pub(crate) struct Place {
 
 /// A step, or if it is not 0 the `alloc_nth`-th allocation in it, was made to fail.
 pub(crate) fn injected(place: &Place, error: c_int, alloc_nth: u32) {
-    // SAFETY: Only takes note.
+    // SAFETY: By its type invariant the point is one of C's; the rest is taken as it is.
     unsafe {
         raw::helper_trace_injected(
             place.point.as_raw(),
@@ -59,7 +59,8 @@ pub(crate) struct Undone {
 
 /// A half-built mm was taken apart.
 pub(crate) fn recovered(place: &Place, error: c_int, undone: &Undone) {
-    // SAFETY: Only takes note; the name is a C string.
+    // SAFETY: By its type invariant the point is one of C's, and the name is a C string that lives
+    // for ever, of which the trace takes a copy; the rest is taken as it is.
     unsafe {
         raw::helper_trace_recovered(
             place.point.as_raw(),
