@@ -179,6 +179,13 @@ pid_t dm_fork(int *err);
 /* The same, and the child's exit status is what fn(arg) returns. */
 int dm_fork_run(int (*fn)(void *arg), void *arg);
 
+/*
+ * Starts the program again without an area of restartable sequences. A page
+ * fault that gets no memory tries again, unless it is the kernel's own for that
+ * area: then it is a SIGSEGV. A fork that works makes it one to come.
+ */
+void dm_without_rseq(char **argv);
+
 /* The flags are in smaps, which takes the kernel ten times as long. */
 const char *dm_get_maps(struct dm_maps *maps);
 const char *dm_get_maps_and_flags(struct dm_maps *maps);

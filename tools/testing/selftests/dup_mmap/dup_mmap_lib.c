@@ -311,6 +311,13 @@ int dm_fork_run(int (*fn)(void *arg), void *arg)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+void dm_without_rseq(char **argv)
+{
+	if (!getenv("GLIBC_TUNABLES") &&
+	    !setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1))
+		execv("/proc/self/exe", argv);
+}
+
 /* The address space */
 
 /* A line of maps, or the first one of a VMA in smaps. */

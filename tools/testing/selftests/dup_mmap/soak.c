@@ -273,18 +273,6 @@ static const char *run(enum aim phase, unsigned long failures)
 	return "";
 }
 
-/*
- * A fork that works with a failure left to come may have it afterwards, in a
- * page fault. That tries again, unless it is the kernel's own for the area of
- * restartable sequences: then it is a SIGSEGV.
- */
-static void without_rseq(char **argv)
-{
-	if (!getenv("GLIBC_TUNABLES") &&
-	    !setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1))
-		execv("/proc/self/exe", argv);
-}
-
 int main(int argc, char **argv)
 {
 	const char *long_form = getenv("DUP_MMAP_LONG");
@@ -301,7 +289,7 @@ int main(int argc, char **argv)
 	int i, status;
 	pid_t pid;
 
-	without_rseq(argv);
+	dm_without_rseq(argv);
 	dm_skip_unless_available();
 	ksft_print_header();
 	nr_workers = sysconf(_SC_NPROCESSORS_ONLN);
