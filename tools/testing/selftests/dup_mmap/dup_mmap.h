@@ -290,7 +290,7 @@ void dm_settle(struct dm_counters *c);
  * Looks up to so many seconds: 0 to see whether anything is missing right now,
  * DM_PATIENT to call it a leak.
  */
-#define DM_PATIENT	8
+#define DM_PATIENT	20
 const char *dm_check_counters(const struct dm_counters *before, int seconds);
 
 /* Swap on zram0, prepared as mkswap would. NULL, or why there is none. */
