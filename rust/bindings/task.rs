@@ -55,8 +55,9 @@ pub(crate) fn fail_nth() -> u32 {
 
 /// Sets the running task's `fail-nth`.
 pub(crate) fn set_fail_nth(nth: u32) {
-    // SAFETY: Writes a word of the running task, as /proc/<pid>/fail-nth does. Any number is valid,
-    // and only `should_fail()`, which runs in that task, reads it.
+    // SAFETY: Writes one word of the running task, for which any number is valid. `should_fail()`
+    // uses it in that task only; /proc/<pid>/fail-nth reads and writes it from others, as unlocked
+    // as this.
     unsafe { raw::helper_set_current_fail_nth(nth) };
 }
 

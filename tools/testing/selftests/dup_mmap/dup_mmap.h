@@ -180,9 +180,10 @@ pid_t dm_fork(int *err);
 int dm_fork_run(int (*fn)(void *arg), void *arg);
 
 /*
- * Starts the program again without an area of restartable sequences. A page
- * fault that gets no memory tries again, unless it is the kernel's own for that
- * area: then it is a SIGSEGV. A fork that works makes it one to come.
+ * Starts the program again without an area of restartable sequences. After a
+ * fork the first write to a page copies it, and a page fault that finds no memory
+ * for that tries again, unless it is the kernel's own for that area: then it is a
+ * SIGSEGV.
  */
 void dm_without_rseq(char **argv);
 

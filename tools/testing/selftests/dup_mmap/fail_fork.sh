@@ -20,7 +20,7 @@ finish()
 {
 	rc=$?
 	trap - EXIT
-	rm -f "$tmp".*
+	rm -rf "$tmp"
 	[ ! -d "$dir" ] || echo 1 > "$dir/reset"
 	[ "$rc" = 0 ] || [ "$rc" = 4 ] || rc=1
 	exit "$rc"
@@ -35,7 +35,7 @@ result()
 	else
 		failed=$((failed + 1))
 		echo "not ok $nr $2"
-		sed 's/^/# /' "$tmp.out"
+		sed 's/^/# /' "$tmp/out"
 	fi
 }
 
@@ -49,7 +49,7 @@ files()
 
 call()
 {
-	"$tool" "$@" > "$tmp.out" 2>&1 < /dev/null
+	"$tool" "$@" > "$tmp/out" 2>&1 < /dev/null
 }
 
 key()
@@ -71,22 +71,22 @@ refused()
 	shift
 	call "$@"
 	rc=$?
-	files > "$tmp.after"
-	[ "$rc" = 2 ] && [ "$(wc -l < "$tmp.out")" = 1 ] && grep -q -- "$what" "$tmp.out" &&
-		cmp -s "$tmp.before" "$tmp.after"
+	files > "$tmp/after"
+	[ "$rc" = 2 ] && [ "$(wc -l < "$tmp/out")" = 1 ] && grep -q -- "$what" "$tmp/out" &&
+		cmp -s "$tmp/before" "$tmp/after"
 }
 
 as_it_was()
 {
-	files > "$tmp.after"
-	diff "$tmp.before" "$tmp.after" > "$tmp.out"
+	files > "$tmp/after"
+	diff "$tmp/before" "$tmp/after" > "$tmp/out"
 }
 
 [ "$(id -u)" = 0 ] || skip_all "needs root"
 [ -d "$dir" ] || skip_all "module not loaded"
 tool=$(command -v fail-fork) || skip_all "no fail-fork in the path"
-tmp=$(mktemp -u /tmp/fail_fork.XXXXXX)
-: > "$tmp.out"
+tmp=$(mktemp -d) || exit 1
+: > "$tmp/out"
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 
@@ -94,9 +94,9 @@ echo "TAP version 13"
 echo "1..15"
 
 echo 1 > "$dir/reset"
-files > "$tmp.before"
+files > "$tmp/before"
 
-call --list && [ "$(grep -vc '^#' "$tmp.out")" = 11 ]
+call --list && [ "$(grep -vc '^#' "$tmp/out")" = 11 ]
 result $? "--list has all points"
 
 refused "what is --frobnicate" --frobnicate=1 -- ls
@@ -125,15 +125,15 @@ is alloc-nth 1 && is vma-index 2 && is recovery upstream && as_it_was
 result $? "the third VMA's first allocation fails, and every file is as it was"
 
 call --dry-run -- sh -c "$ls_in_a_shell" &&
-	grep -q '^arch-dup-mmap -1 - ' "$tmp.out" &&
-	grep -q '^vm-area-dup 0 .* [1-9][0-9]*$' "$tmp.out"
+	grep -q '^arch-dup-mmap -1 - ' "$tmp/out" &&
+	grep -q '^vm-area-dup 0 .* [1-9][0-9]*$' "$tmp/out"
 result $? "--dry-run lists steps and allocations"
 
 # The last ten of all.
-total=$(awk '!/^#/ { n += 1 + $4 } END { print n }' "$tmp.out")
+total=$(awk '!/^#/ { n += 1 + $4 } END { print n }' "$tmp/out")
 call --sweep --from=$((total - 9)) -- sh -c "$ls_in_a_shell" &&
-	[ "$(grep -c '^ok .* # SKIP before' "$tmp.out")" -ge $((total - 30)) ] &&
-	! grep -q '^not ok' "$tmp.out" && grep -q "^1\\.\\.[0-9]" "$tmp.out"
+	[ "$(grep -c '^ok .* # SKIP before' "$tmp/out")" -ge $((total - 30)) ] &&
+	! grep -q '^not ok' "$tmp/out" && grep -q "^1\\.\\.[0-9]" "$tmp/out"
 result $? "--sweep goes through the rest from --from on"
 
 as_it_was
@@ -141,26 +141,26 @@ result $? "every file is as it was"
 
 # The first run, which only looks, does no harm yet; the next one taints the
 # kernel (as auxiliary, which no other test looks at). Behind it is a quote.
-command="[ ! -e $tmp.ran ] || echo 65536 > /proc/sys/kernel/tainted; : > $tmp.ran; ls 'a b'; :"
+command="[ ! -e $tmp/ran ] || echo 65536 > /proc/sys/kernel/tainted; : > $tmp/ran; ls 'a b'; :"
 call --sweep --recovery=upstream -- sh -c "$command"
-[ $? = 1 ] && grep -q '^not ok 1 ' "$tmp.out" && ! grep -q '^[a-z ]*ok 2' "$tmp.out" &&
-	grep -q '^Bail out! goes on with --from=2$' "$tmp.out"
+[ $? = 1 ] && grep -q '^not ok 1 ' "$tmp/out" && ! grep -q '^[a-z ]*ok 2' "$tmp/out" &&
+	grep -q '^Bail out! goes on with --from=2$' "$tmp/out"
 result $? "--sweep stops when the kernel complains"
 
-again=$(sed -n 's/^# .* Again: //p' "$tmp.out")
+again=$(sed -n 's/^# .* Again: //p' "$tmp/out")
 echo 1 > "$dir/reset"
-eval "$again" > "$tmp.out" 2>&1 < /dev/null
+eval "$again" > "$tmp/out" 2>&1 < /dev/null
 is point mmap-write-lock && is recovery - && is injected y && as_it_was
 result $? "and says how to have that again"
 
 # Interrupted while the command runs, which does not fork.
-"$tool" --point=any -- sh -c "until [ -e $tmp.stop ]; do :; done" > "$tmp.out" 2>&1 &
+"$tool" --point=any -- sh -c "until [ -e $tmp/stop ]; do :; done" > "$tmp/out" 2>&1 &
 pid=$!
 while [ "$(cat "$dir/fail_dup_mmap/probability")" != 100 ]; do
 	kill -0 "$pid" || break
 done
 kill -TERM "$pid"
-: > "$tmp.stop"
+: > "$tmp/stop"
 wait "$pid"
 rc=$?
 [ "$rc" = 143 ]

@@ -6,7 +6,7 @@
 
 # A shell that gives up exits with 2, which kselftest takes for an expected
 # failure.
-fifo=
+tmp=
 loop=
 ko=
 was_loaded=
@@ -17,7 +17,7 @@ finish()
 	trap - EXIT
 	exec 3<&-
 	[ -z "$loop" ] || kill "$loop" 2>/dev/null
-	[ -z "$fifo" ] || rm -f "$fifo" "$fifo.out"
+	[ -z "$tmp" ] || rm -rf "$tmp"
 	if [ "$was_loaded" = y ] && [ ! -d "$dir" ]; then
 		insert || rc=1
 	elif [ "$was_loaded" = n ] && [ -d "$dir" ]; then
@@ -99,9 +99,9 @@ can_fork()
 # start_loop [-f]: returns once it has forked.
 start_loop()
 {
-	"$here/fork_loop" "$@" "$fifo" > "$fifo.out" &
+	"$here/fork_loop" "$@" "$tmp/fifo" > "$tmp/out" &
 	loop=$!
-	read -r _ < "$fifo" || true
+	read -r _ < "$tmp/fifo" || true
 	kill -0 "$loop" 2>/dev/null || { note "fork_loop did not start"; return 1; }
 }
 
@@ -111,7 +111,7 @@ stop_loop()
 	wait "$loop"
 	rc=$?
 	loop=
-	note "$(cat "$fifo.out")"
+	note "$(cat "$tmp/out")"
 	return "$rc"
 }
 
@@ -180,8 +180,8 @@ ko=$(find /lib/modules/ -name "$module.ko*" 2>/dev/null | head -n 1)
 
 was_loaded=n
 [ ! -d "$dir" ] || was_loaded=y
-fifo=$(mktemp -u /tmp/load_unload.XXXXXX)
-mkfifo "$fifo" || exit 1
+tmp=$(mktemp -d) || exit 1
+mkfifo "$tmp/fifo" || exit 1
 
 echo "TAP version 13"
 echo "1..8"

@@ -24,7 +24,7 @@ finish()
 	trap - EXIT
 	[ -z "$pid" ] || kill -KILL "$pid"
 	unload
-	rm -f "$tmp".*
+	rm -rf "$tmp"
 	# kselftest takes some others for expected.
 	[ "$rc" = 0 ] || [ "$rc" = 4 ] || rc=1
 	exit "$rc"
@@ -47,7 +47,7 @@ result()
 	fi
 }
 
-# print <pid>: what the module has to say goes to $tmp.printed
+# print <pid>: what the module has to say goes to $tmp/printed
 print()
 {
 	unload
@@ -56,7 +56,7 @@ print()
 	rc=$?
 	[ -z "$said" ] || echo "# modprobe: $said"
 	dmesg | sed "1,/$$\\.$nr\$/d" |
-		sed -nE "s/.*$module: ([0-9a-f]+-[0-9a-f]+ .*)/\\1/p" > "$tmp.printed"
+		sed -nE "s/.*$module: ([0-9a-f]+-[0-9a-f]+ .*)/\\1/p" > "$tmp/printed"
 	return "$rc"
 }
 
@@ -85,19 +85,19 @@ same_map()
 	stopped_process "$@" || return 1
 	print "$pid"
 	rc=$?
-	maps "$pid" > "$tmp.maps"
+	maps "$pid" > "$tmp/maps"
 	kill -KILL "$pid"
 	wait "$pid" 2> /dev/null
 	pid=
-	nr_vmas=$(wc -l < "$tmp.maps")
+	nr_vmas=$(wc -l < "$tmp/maps")
 	echo "# $nr_vmas VMAs"
 	[ "$rc" = 0 ] && [ "$nr_vmas" -ge "$at_least" ] || return 1
-	diff "$tmp.maps" "$tmp.printed" > "$tmp.diff" || { sed 's/^/# /' "$tmp.diff"; return 1; }
+	diff "$tmp/maps" "$tmp/printed" > "$tmp/diff" || { sed 's/^/# /' "$tmp/diff"; return 1; }
 }
 
 refused()
 {
-	! print "$1" && [ ! -s "$tmp.printed" ] || return 1
+	! print "$1" && [ ! -s "$tmp/printed" ] || return 1
 	# ESRCH, which busybox takes for something else.
 	case $said in
 	*"o such process"*|*"wrong symbol version"*) true ;;
@@ -108,7 +108,7 @@ refused()
 [ "$(id -u)" = 0 ] || skip_all "needs root"
 [ -n "$(find /lib/modules/ -name "$module.ko*" 2> /dev/null | head -n 1)" ] ||
 	skip_all "no $module.ko in /lib/modules (make DUP_MMAP_EXAMPLE=1)"
-tmp=$(mktemp -u /tmp/print_vmas.XXXXXX)
+tmp=$(mktemp -d) || exit 1
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 

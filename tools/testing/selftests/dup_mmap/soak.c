@@ -199,7 +199,7 @@ static const char *wait_for(int nr, bool meddle)
 	while (nr) {
 		struct pollfd news_of = { told[0], POLLIN };
 
-		/* Hundreds of times as long as it takes on a slow machine. */
+		/* A minute until ksmd has merged its pages, if that is slow. */
 		if (poll(&news_of, 1, 300 * 1000) != 1) {
 			print_workers();
 			return "a process is gone, or stuck";
