@@ -45,6 +45,9 @@ kernel:
 check:
 	@scripts/check
 
+quick:
+	@scripts/quick
+
 check-broken:
 	@scripts/check-broken
 
@@ -76,7 +79,8 @@ patches-check:
 help:
 	@echo 'make demo             from nothing to a fork that fails and is recovered, in a VM'
 	@echo 'make vm               a shell in that VM, module loaded'
-	@echo 'make check            all tests on both architectures, in VMs with the debug kernel'
+	@echo 'make quick            all tests on User Mode Linux, within a minute [FLAVOUR=lean|debug]'
+	@echo 'make check            all tests on um, x86_64 and arm64, with the debug kernels'
 	@echo 'make kselftest T=name one of them, on one architecture'
 	@echo 'make soak             hours of it: 100,000 failed forks, 100,000 values for each file'
 	@echo 'make kunit            the KUnit tests, which run when the module is loaded'
@@ -93,8 +97,8 @@ help:
 	@echo 'make clean            remove what was built, but for the kernels'
 	@echo 'make distclean        remove build/ altogether (the cache stays)'
 	@echo
-	@echo 'Variables: ARCH (x86_64, arm64; the host'"'"'s), FLAVOUR (lean; debug for tests), V=1, JOBS,'
+	@echo 'Variables: ARCH (x86_64, arm64, um; the host'"'"'s), FLAVOUR (lean; debug for tests), V=1, JOBS,'
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
-.PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check \
+.PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check quick \
 	check-broken check-64k compile-fail kselftest soak kunit rustdoc lint patches-check help

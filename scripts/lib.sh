@@ -63,6 +63,8 @@ arch_vars()
 
 	ARCH=${ARCH:-$(host_arch)}
 	FLAVOUR=${FLAVOUR:-lean}
+	# What programs are built for.
+	USER_ARCH=$ARCH
 	case $ARCH in
 	x86_64)
 		IMAGE_TARGET=bzImage IMAGE=arch/x86/boot/bzImage
@@ -80,8 +82,11 @@ arch_vars()
 		TCG=(-cpu "max,pauth-impdef=on" -machine mte=on)
 		# The second serial line; without an address it would be the first.
 		ARCH_APPEND="earlycon=pl011,mmio32,0x9040000" ;;
+	um)
+		# User Mode Linux: the kernel is a process of the host's.
+		IMAGE_TARGET=linux IMAGE=linux USER_ARCH=x86_64 ARCH_APPEND='' ;;
 	*)
-		die "ARCH=$ARCH is not supported (x86_64, arm64)" ;;
+		die "ARCH=$ARCH is not supported (x86_64, arm64, um)" ;;
 	esac
 	# A flavour is the names of fragments, such as debug or debug-64k.
 	for fragment in ${FLAVOUR//-/ }; do
@@ -90,6 +95,9 @@ arch_vars()
 	done
 	OUT=$BUILD/$ARCH-$FLAVOUR
 	KOUT=$OUT/kernel
+	# What kselftests include; um exports none of its own.
+	HEADERS=$KOUT
+	[ "$ARCH" != um ] || HEADERS=$OUT/headers
 	# Where the module's source is, and where it is built.
 	SRC=$TOP MOD=$OUT/module
 	if [ -n "${BROKEN:-}" ]; then
@@ -97,6 +105,14 @@ arch_vars()
 		[ -f "$BREAK" ] || die "BROKEN=$BROKEN is unknown: there is no ${BREAK#"$TOP"/}"
 		SRC=$OUT/broken.src MOD=$OUT/broken
 	fi
+}
+
+# Why User Mode Linux cannot run here; nothing if it can.
+um_forbidden()
+{
+	[ "$(host_arch)" = x86_64 ] || { echo "it exists on x86_64 hosts only"; return; }
+	# ptrace(PTRACE_TRACEME), which it does to each of its processes.
+	tc perl -e 'exit(syscall(101, 0, 0, 0, 0) != 0)' || echo "ptrace is forbidden here"
 }
 
 # Run a command in the toolchain root, or on the host with TOOLCHAIN=host.
@@ -164,15 +180,21 @@ lock_cache()
 	lock 9 "$CACHE/.lock" "the cache $CACHE"
 }
 
+# minutes SECONDS: 75 is 1m15s.
+minutes()
+{
+	printf '%dm%02ds' $(($1 / 60)) $(($1 % 60))
+}
+
 elapsed()
 {
-	printf '%dm%02ds' $((SECONDS_RUN / 60)) $((SECONDS_RUN % 60))
+	minutes "$SECONDS_RUN"
 }
 
 # One line of progress now and then: how many steps the log shows, how long.
 ticker()
 {
-	local label=$1 log=$2 total=$3 start=$SECONDS n every=15 cr='' eol='\n' clock
+	local label=$1 log=$2 total=$3 start=$SECONDS n every=60 cr='' eol='\n' clock
 
 	if [ -t 1 ]; then
 		every=1 cr='\r\033[K' eol=''
@@ -186,6 +208,15 @@ ticker()
 		# shellcheck disable=SC2059
 		printf "$cr    %s: %s%s$eol" "$label" "$n" "$(elapsed)"
 	done
+}
+
+# unreachable LOG WHAT: the line for a download that failed; the log is apt's.
+unreachable()
+{
+	local host
+
+	host=$(sed -nE 's,^(Err:|W: |E: ).*(https?://[^/ ]+).*,\2,p' "$1" | head -n 1)
+	echo "cannot download $2: ${host:-a package source} cannot be reached; give KERNEL_SRC=<tree or tarball> and TOOLCHAIN=host to use what this host has"
 }
 
 # run_logged LABEL LOG TOTAL COMMAND...: output goes to LOG; progress, and on
@@ -213,8 +244,12 @@ run_logged()
 		[ ! -t 1 ] || printf '\r\033[K'
 	fi
 	SECONDS_RUN=$((SECONDS - start))
+	[ -z "${DUP_MMAP_TIMES:-}" ] || printf '%6d %s\n' "$SECONDS_RUN" "$label" >>"$DUP_MMAP_TIMES"
 	[ "$rc" -ne 0 ] || return 0
 	[ "$rc" -lt 129 ] || failed "$rc" ""
+	if grep -qE '^(W|E): Failed to fetch|^E: Unable to locate package' "$log"; then
+		die "$(unreachable "$log" "what $label needs") (log: $log)"
+	fi
 	[ "$V" != 0 ] || tail -n 30 "$log" >&2
 	hint="full log: $log"
 	if grep -q 'No space left on device' "$log"; then
