@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "counters.h"
+#include "io.h"
+#include "say.h"
+
+const char * const dm_counter_names[DM_NR_COUNTERS] = {
+	[DM_COMMITTED_AS]		= "Committed_AS",
+	[DM_PAGE_TABLES]		= "PageTables",
+	[DM_HUGE_FREE]			= "HugePages_Free",
+	[DM_HUGE_RSVD]			= "HugePages_Rsvd",
+	[DM_SLAB_VMA]			= "vm_area_struct",
+	[DM_SLAB_MAPLE_NODE]		= "maple_node",
+	[DM_SLAB_ANON_VMA]		= "anon_vma",
+	[DM_SLAB_ANON_VMA_CHAIN]	= "anon_vma_chain",
+	[DM_SLAB_MM]			= "mm_struct",
+	[DM_SLAB_MEMPOLICY]		= "numa_policy",
+};
+
+static long meminfo(const char *text, const char *key)
+{
+	const char *p = strstr(text, key);
+
+	return p ? strtol(p + strlen(key) + 1, NULL, 10) : -1;
+}
+
+long dm_committed_as(void)
+{
+	static char text[8192];
+
+	dm_read_path("/proc/meminfo", text, sizeof(text));
+	return meminfo(text, "Committed_AS");
+}
+
+static const char *slab_path(enum dm_counter c, const char *file)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/%s",
+		 dm_counter_names[c], file);
+	return path;
+}
+
+bool dm_have_slab(void)
+{
+	return dm_read_number(slab_path(DM_SLAB_VMA, "objects")) >= 0;
+}
+
+/* An idle CPU keeps the mm that it ran last until it gets another one. */
+static void visit_cpus(void)
+{
+	cpu_set_t old, one;
+	int i;
+
+	if (sched_getaffinity(0, sizeof(old), &old))
+		return;
+	for (i = 0; i < sysconf(_SC_NPROCESSORS_CONF); i++) {
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+	}
+	sched_setaffinity(0, sizeof(old), &old);
+}
+
+static void get_slab(struct dm_counters *c)
+{
+	int i;
+
+	visit_cpus();
+
+	/* Freed objects stay in sheaves and, with KASAN, in quarantine. */
+	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++)
+		dm_write_path(slab_path(i, "shrink"), "1");
+	/* A grace period, for those freed by RCU. */
+	syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++) {
+		dm_write_path(slab_path(i, "shrink"), "1");
+		c->v[i] = dm_read_number(slab_path(i, "objects"));
+	}
+}
+
+void dm_get_counters(struct dm_counters *c)
+{
+	static char text[8192];
+	bool exact;
+
+	get_slab(c);
+	/* Folds the per-CPU differences, without which PageTables is a guess. */
+	exact = !dm_write_path("/proc/sys/vm/stat_refresh", "1");
+	dm_read_path("/proc/meminfo", text, sizeof(text));
+	c->v[DM_COMMITTED_AS] = meminfo(text, "Committed_AS");
+	c->v[DM_PAGE_TABLES] = exact ? meminfo(text, "PageTables") : -1;
+	c->v[DM_HUGE_FREE] = meminfo(text, "HugePages_Free");
+	c->v[DM_HUGE_RSVD] = meminfo(text, "HugePages_Rsvd");
+	/* This process may have more than before, and does: it maps and unmaps. */
+	dm_read_path("/proc/self/status", text, sizeof(text));
+	if (exact)
+		c->v[DM_PAGE_TABLES] -= meminfo(text, "VmPTE");
+}
+
+double dm_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+void dm_settle(struct dm_counters *c)
+{
+	static struct dm_counters now;
+	double fell = dm_seconds();
+	int i;
+
+	dm_get_counters(c);
+	while (dm_seconds() - fell < 6) {
+		dm_get_counters(&now);
+		for (i = 0; i < DM_NR_COUNTERS; i++)
+			if (now.v[i] < c->v[i])
+				fell = dm_seconds();
+		*c = now;
+	}
+}
+
+const char *dm_check_counters(const struct dm_counters *before, int wait)
+{
+	/*
+	 * The kernel's own page tables count too, and those of vmalloc, where
+	 * the stacks of new tasks are, stay. A table that a failed fork leaves
+	 * behind is found exactly, by check_mm() and in the kernel's log.
+	 */
+	static const long slack[DM_NR_COUNTERS] = { [DM_PAGE_TABLES] = 64 };
+	static struct dm_counters now;
+	static char text[512];
+	double start = dm_seconds();
+	size_t len = 0;
+	bool worse;
+	int i;
+
+	/* Fewer is no leak: something else has let go. */
+	do {
+		dm_get_counters(&now);
+		worse = false;
+		for (i = 0; i < DM_NR_COUNTERS; i++)
+			if (i == DM_HUGE_FREE ? now.v[i] < before->v[i] :
+						now.v[i] > before->v[i] + slack[i])
+				worse = true;
+	} while (worse && dm_seconds() - start < wait);
+	if (!worse)
+		return "";
+	for (i = 0; i < DM_NR_COUNTERS; i++)
+		if (now.v[i] != before->v[i])
+			len += snprintf(text + len, sizeof(text) - len, " %s %+ld",
+					dm_counter_names[i],
+					now.v[i] - before->v[i]);
+	return say("not given back:%s", text);
+}
+
+unsigned long dm_taint(void)
+{
+	/* Bad page, machine died (Oops), warning, soft lockup. */
+	const unsigned long bad = 1ul << 5 | 1ul << 7 | 1ul << 9 | 1ul << 14;
+
+	long taint = dm_read_number("/proc/sys/kernel/tainted");
+
+	return taint < 0 ? 0 : taint & bad;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The whole system: what it counts, what it complains about, its clock. */
+#ifndef DM_COUNTERS_H
+#define DM_COUNTERS_H
+
+#include <stdbool.h>
+
+/* Counters of the whole system which a failed fork must not move. */
+enum dm_counter {
+	DM_COMMITTED_AS,
+	DM_PAGE_TABLES,
+	DM_HUGE_FREE,
+	DM_HUGE_RSVD,
+	DM_SLAB_FIRST,
+	DM_SLAB_VMA = DM_SLAB_FIRST,
+	DM_SLAB_MAPLE_NODE,
+	DM_SLAB_ANON_VMA,
+	DM_SLAB_ANON_VMA_CHAIN,
+	DM_SLAB_MM,
+	DM_SLAB_MEMPOLICY,
+	DM_NR_COUNTERS,
+};
+
+extern const char * const dm_counter_names[DM_NR_COUNTERS];
+
+struct dm_counters {
+	long v[DM_NR_COUNTERS];	/* -1: not available on this kernel */
+};
+
+bool dm_have_slab(void);
+void dm_get_counters(struct dm_counters *c);
+/*
+ * Freed objects come back late: kfree_rcu() collects them for up to five
+ * seconds. A baseline that still has them would hide as many leaked ones, so
+ * this waits until the numbers no longer fall.
+ */
+void dm_settle(struct dm_counters *c);
+/*
+ * Looks up to so many seconds: 0 to see whether anything is missing right now,
+ * DM_PATIENT to call it a leak.
+ */
+#define DM_PATIENT	20
+const char *dm_check_counters(const struct dm_counters *before, int seconds);
+
+long dm_committed_as(void);
+
+/* Of the monotonic clock. */
+double dm_seconds(void);
+
+/* The kernel has warned, died or found a bad page since boot. */
+unsigned long dm_taint(void);
+
+#endif /* DM_COUNTERS_H */

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* fork() without what a C library and its own threads add to it. */
+#ifndef DM_FORK_H
+#define DM_FORK_H
+
+#include <sys/types.h>
+
+/* fork() without a C library around it; the child leaves at once. */
+pid_t dm_fork(int *err);
+/* The same, and the child's exit status is what fn(arg) returns. */
+int dm_fork_run(int (*fn)(void *arg), void *arg);
+
+/*
+ * Starts the program again without an area of restartable sequences. After a
+ * fork the first write to a page copies it, and a page fault that finds no memory
+ * for that tries again, unless it is the kernel's own for that area: then it is a
+ * SIGSEGV.
+ */
+void dm_without_rseq(char **argv);
+
+#endif /* DM_FORK_H */

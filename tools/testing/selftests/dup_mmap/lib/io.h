@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Files, the module's among them. */
+#ifndef DM_IO_H
+#define DM_IO_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#define DM_MODULE	"dup_mmap_recovery"
+#define DM_DIR		"/sys/kernel/debug/" DM_MODULE
+#define DM_FAIL		"fail_dup_mmap/"
+
+/* Of a file of the module, in a static buffer. */
+const char *dm_path(const char *name);
+
+/* Writes return 0 or a negative errno. */
+ssize_t dm_read_path(const char *path, char *buf, size_t size);
+int dm_write_path(const char *path, const char *text);
+ssize_t dm_read(const char *name, char *buf, size_t size);
+int dm_write(const char *name, const char *text);
+int dm_write_bytes(const char *name, const void *data, size_t len, off_t off);
+long dm_read_number(const char *path);
+
+/* Of "a [b] c" the b, cut out in place; NULL if there is none. */
+char *dm_bracketed(char *text);
+
+#endif /* DM_IO_H */

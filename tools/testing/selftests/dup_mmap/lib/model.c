@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <string.h>
+#include <unistd.h>
+
+#include "kselftest.h"
+
+#include "model.h"
+#include "say.h"
+
+bool dm_reached(enum dm_point point, const struct dm_vma *vma)
+{
+	if (!dm_points[point].has_vma)
+		return false;
+	if (point == DM_VMA_START_WRITE)
+		return true;
+	if (point == DM_CLEAR_DONTCOPY || vma->dontcopy)
+		return point == DM_CLEAR_DONTCOPY && vma->dontcopy;
+	if (point == DM_VM_ENOUGH_MEMORY)
+		return vma->account;
+	if (point == DM_ANON_VMA_FORK || point == DM_COPY_PAGE_RANGE)
+		return !vma->wipeonfork;
+	return true;
+}
+
+void dm_model(const struct dm_maps *maps, enum dm_point point, int index,
+	      int err, struct dm_expect *want)
+{
+	const struct dm_point_info *info = &dm_points[point];
+	unsigned long page = sysconf(_SC_PAGESIZE);
+	int i, v = -1, copied_to = 0;
+
+	memset(want, 0, sizeof(*want));
+	want->index = -1;
+	want->class = "-";
+	want->err = err && info->err_kept ? err : info->err;
+
+	if (!info->has_vma) {
+		want->fails = index == -1;
+	} else {
+		for (i = 0; i < maps->nr; i++) {
+			if (index != -1 && i != index)
+				continue;
+			if (dm_reached(point, &maps->vma[i])) {
+				v = i;
+				break;
+			}
+		}
+		want->fails = v >= 0;
+		want->index = v;
+	}
+	if (!want->fails || point == DM_MMAP_WRITE_LOCK || point == DM_MT_DUP)
+		return;
+
+	/* Which VMAs of the child are its own when recovery starts? */
+	want->recovered = true;
+	if (point == DM_ARCH_DUP_MMAP)
+		copied_to = maps->nr;
+	else if (point == DM_COPY_PAGE_RANGE)
+		copied_to = v + 1;	/* it is in the tree by then */
+	else
+		copied_to = v;
+	for (i = 0; i < copied_to; i++) {
+		const struct dm_vma *vma = &maps->vma[i];
+
+		if (vma->dontcopy)
+			continue;
+		want->copied++;
+		if (vma->account)
+			want->uncharged += (vma->end - vma->start) / page;
+	}
+	want->torn_down = want->copied;
+	if (!want->copied) {
+		want->class = "none";
+		want->end = 0;
+	} else if (copied_to == maps->nr) {
+		want->class = "all";
+		want->end = ~0ull;
+	} else {
+		want->class = "partial";
+		want->end = maps->vma[copied_to].start;
+	}
+}
+
+const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
+		       enum dm_point point, const char *recovery,
+		       const struct dm_record *rec)
+{
+	const struct dm_vma *vma = NULL;
+
+	if (rec->none)
+		return "last: none, expected a record";
+	if (strcmp(rec->point, dm_points[point].name))
+		return say("last: point is %s, expected %s", rec->point,
+			   dm_points[point].name);
+	if (rec->index != want->index)
+		return say("last: vma-index is %d, expected %d", rec->index,
+			   want->index);
+	if (want->index >= 0)
+		vma = &maps->vma[want->index];
+	if (rec->has_vma != !!vma)
+		return say("last: %s vma", vma ? "no" : "unexpected");
+	if (vma && (rec->start != vma->start || rec->end_addr != vma->end))
+		return say("last: vma is %lx-%lx, expected %lx-%lx", rec->start,
+			   rec->end_addr, vma->start, vma->end);
+	if (rec->err != want->err)
+		return say("last: errno is %d, expected %d", rec->err, want->err);
+	if (strcmp(rec->recovery, want->recovered ? recovery : "-"))
+		return say("last: recovery is %s, expected %s", rec->recovery,
+			   want->recovered ? recovery : "-");
+	if (strcmp(rec->class, want->class))
+		return say("last: class is %s, expected %s", rec->class,
+			   want->class);
+	if (rec->has_end != want->recovered)
+		return say("last: %s end", want->recovered ? "no" : "unexpected");
+	if (rec->end != want->end)
+		return say("last: end is %#llx, expected %#llx",
+			   rec->end,
+			   want->end);
+	if (rec->copied != want->copied)
+		return say("last: vmas-copied is %lu, expected %lu", rec->copied,
+			   want->copied);
+	if (rec->torn_down != want->torn_down)
+		return say("last: vmas-torn-down is %lu, expected %lu",
+			   rec->torn_down, want->torn_down);
+	if (rec->uncharged != want->uncharged)
+		return say("last: pages-uncharged is %lu, expected %lu",
+			   rec->uncharged, want->uncharged);
+	return "";
+}
+
+const char *dm_compare_stats(const struct dm_expect *want, const char *recovery,
+			     const struct dm_stats *a, const struct dm_stats *b)
+{
+	bool rust = want->recovered && !strcmp(recovery, "rust");
+	bool upstream = want->recovered && !strcmp(recovery, "upstream");
+	const struct {
+		const char *key;
+		unsigned long seen, want;
+	} k[] = {
+		{ "failed", b->failed - a->failed, want->fails },
+		{ "injected", b->injected - a->injected, want->fails },
+		{ "recovered-rust", b->rust - a->rust, rust },
+		{ "recovered-upstream", b->upstream - a->upstream, upstream },
+		{ "vmas-torn-down", b->torn_down - a->torn_down, want->torn_down },
+		{ "pages-uncharged", b->uncharged - a->uncharged, want->uncharged },
+	};
+	size_t i;
+
+	/* Others may fork meanwhile, but their forks do not fail. */
+	if (b->forks <= a->forks)
+		return say("stats: forks did not grow from %lu", a->forks);
+	for (i = 0; i < ARRAY_SIZE(k); i++)
+		if (k[i].seen != k[i].want)
+			return say("stats: %s grew by %ld, expected %lu", k[i].key,
+				   (long)k[i].seen, k[i].want);
+	return "";
+}
+
+const char *dm_compare_counts(const struct dm_expect *want, enum dm_point point,
+			      const struct dm_counts *a, const struct dm_counts *b)
+{
+	int p;
+
+	for (p = 0; p < DM_NR_POINTS; p++) {
+		unsigned long injected = want->fails && p == (int)point;
+
+		if (b->injected[p] - a->injected[p] != injected)
+			return say("points: injected of %s grew by %ld, expected %lu",
+				   dm_points[p].name,
+				   (long)(b->injected[p] - a->injected[p]), injected);
+	}
+	if (want->fails && b->hits[point] <= a->hits[point])
+		return say("points: hits of %s did not grow", dm_points[point].name);
+	return "";
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What must happen, from the order of the steps in dup_mmap(), and whether it did. */
+#ifndef DM_MODEL_H
+#define DM_MODEL_H
+
+#include <stdbool.h>
+
+#include "maps.h"
+#include "points.h"
+#include "record.h"
+
+/* What a fork failing at a point for a VMA must leave in `last` and `stats`. */
+struct dm_expect {
+	bool fails;		/* false: the step is not reached, fork works */
+	bool recovered;		/* false: dup_mmap() returns before recovery */
+	int index;
+	int err;
+	const char *class;
+	unsigned long long end;
+	unsigned long copied, torn_down, uncharged;
+};
+
+bool dm_reached(enum dm_point point, const struct dm_vma *vma);
+void dm_model(const struct dm_maps *maps, enum dm_point point, int index,
+	      int err, struct dm_expect *want);
+const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
+		       enum dm_point point, const char *recovery,
+		       const struct dm_record *rec);
+
+/* What grew from a to b, over one fork. */
+const char *dm_compare_stats(const struct dm_expect *want, const char *recovery,
+			     const struct dm_stats *a, const struct dm_stats *b);
+const char *dm_compare_counts(const struct dm_expect *want, enum dm_point point,
+			      const struct dm_counts *a, const struct dm_counts *b);
+
+#endif /* DM_MODEL_H */

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kselftest.h"
+
+#include "io.h"
+#include "say.h"
+#include "settings.h"
+
+const char *dm_unavailable(void)
+{
+	static const char * const needed[] = {
+		"recovery", "points", "last", "stats", "reset",
+		DM_FAIL "probability", DM_FAIL "times", DM_FAIL "interval",
+		DM_FAIL "space", DM_FAIL "verbose", DM_FAIL "task-filter",
+		DM_FAIL "point", DM_FAIL "vma-index", DM_FAIL "errno",
+	};
+	size_t i;
+
+	if (geteuid())
+		return "needs root";
+	if (access(DM_DIR, F_OK))
+		return "no " DM_DIR ": debugfs not mounted, or module not loaded";
+	for (i = 0; i < ARRAY_SIZE(needed); i++)
+		if (access(dm_path(needed[i]), F_OK))
+			return say("no %s", dm_path(needed[i]));
+	if (access("/proc/self/make-it-fail", F_OK))
+		return "no /proc/self/make-it-fail (CONFIG_FAULT_INJECTION)";
+	if (access("/proc/self/smaps", F_OK))
+		return "no /proc/self/smaps (CONFIG_PROC_PAGE_MONITOR)";
+	return NULL;
+}
+
+void dm_skip_unless_available(void)
+{
+	const char *why = dm_unavailable();
+
+	if (!why)
+		return;
+	ksft_print_header();
+	ksft_exit_skip("%s\n", why);
+}
+
+const char *dm_recovery(void)
+{
+	static char name[16];
+	char buf[64], *active;
+
+	dm_read("recovery", buf, sizeof(buf));
+	active = dm_bracketed(buf);
+	snprintf(name, sizeof(name), "%s", active ? active : "");
+	return name;
+}
+
+const char *dm_use_recovery(const char *name)
+{
+	int ret = dm_write("recovery", name);
+
+	if (ret)
+		return say("writing %s to recovery: %s", name, strerror(-ret));
+	if (strcmp(dm_recovery(), name))
+		return say("recovery is '%s' after writing %s", dm_recovery(), name);
+	return "";
+}
+
+void dm_reset(void)
+{
+	dm_write_path("/proc/self/make-it-fail", "0");
+	dm_write("reset", "1");
+}
+
+const char *dm_arm(enum dm_point point, int index, int err)
+{
+	char nr[16], error[16];
+	const struct {
+		const char *name, *text;
+	} w[] = {
+		{ DM_FAIL "probability", "0" },
+		{ DM_FAIL "task-filter", "Y" },
+		{ DM_FAIL "verbose", "0" },	/* no stack dump on the console */
+		{ DM_FAIL "times", "1" },
+		{ DM_FAIL "point", dm_points[point].name },
+		{ DM_FAIL "vma-index", nr },
+		{ DM_FAIL "errno", error },
+		{ DM_FAIL "probability", "100" },
+	};
+	size_t i;
+	int ret;
+
+	snprintf(nr, sizeof(nr), "%d", index);
+	snprintf(error, sizeof(error), "%d", err);
+	for (i = 0; i < ARRAY_SIZE(w); i++) {
+		ret = dm_write(w[i].name, w[i].text);
+		if (ret)
+			return say("writing %s to %s: %s", w[i].text, w[i].name,
+				   strerror(-ret));
+	}
+	ret = dm_write_path("/proc/self/make-it-fail", "1");
+	if (ret)
+		return say("writing make-it-fail: %s", strerror(-ret));
+	return "";
+}
+
+void dm_disarm(void)
+{
+	dm_write_path("/proc/self/make-it-fail", "0");
+	dm_write(DM_FAIL "probability", "0");
+}

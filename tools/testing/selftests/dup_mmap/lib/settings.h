@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Whether the module is there, which recovery is active, and what is armed. */
+#ifndef DM_SETTINGS_H
+#define DM_SETTINGS_H
+
+#include "points.h"
+
+/* NULL when the module and its files are there, else why not. */
+const char *dm_unavailable(void);
+/* For main(): prints a TAP skip and exits if there is nothing to test. */
+void dm_skip_unless_available(void);
+
+/* Which recovery is active ("" if the file is not as documented). */
+const char *dm_recovery(void);
+const char *dm_use_recovery(const char *name);
+void dm_reset(void);
+
+/*
+ * Arm a failure for this task only, once. A fork made by anyone else, the test
+ * harness included, must not fail. Settings not named here are as dm_reset()
+ * leaves them.
+ */
+const char *dm_arm(enum dm_point point, int index, int err);
+void dm_disarm(void);
+
+#endif /* DM_SETTINGS_H */

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "counters.h"
+#include "fork.h"
+#include "io.h"
+#include "model.h"
+#include "say.h"
+#include "settings.h"
+#include "shoot.h"
+
+int dm_nr_fds(void)
+{
+	int fd, n = 0;
+
+	for (fd = 0; fd < 64; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			n++;
+	return n;
+}
+
+static const char *shoot_once(enum dm_point point, int index, int err,
+			      const char *recovery, struct dm_record *rec,
+			      long *committed)
+{
+	static struct dm_maps before, after;
+	static struct dm_stats stats[2];
+	static struct dm_counts counts[2];
+	static struct dm_expect want;
+	static char last[2][4096];
+	char comm[32];
+	const char *why;
+	int fds, seen, status;
+	unsigned long taint = dm_taint();
+	long times;
+	pid_t pid;
+
+	why = dm_get_maps_and_flags(&before);
+	if (*why)
+		return why;
+	dm_model(&before, point, index, err, &want);
+	why = dm_get_stats(&stats[0]);
+	if (*why)
+		return why;
+	why = dm_get_counts(&counts[0]);
+	if (*why)
+		return why;
+	dm_read("last", last[0], sizeof(last[0]));
+	why = dm_arm(point, index, err);
+	if (*why)
+		return why;
+
+	fds = dm_nr_fds();
+	*committed = dm_committed_as();
+	pid = dm_fork(&seen);
+	if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
+		return say("the child ended with status %#x", status);
+	*committed = dm_committed_as() - *committed;
+	times = dm_read_number(dm_path(DM_FAIL "times"));
+	dm_disarm();
+
+	if (want.fails && pid > 0)
+		return "fork() worked, expected ENOMEM";
+	if (want.fails && seen != ENOMEM)
+		return say("fork() said %s, expected ENOMEM", strerror(seen));
+	if (!want.fails && pid < 0)
+		return say("fork() said %s, but this point is not reached here",
+			   strerror(seen));
+	if (times != !want.fails)
+		return say("times is %ld afterwards, expected %d", times,
+			   !want.fails);
+	if (dm_taint() != taint)
+		return say("the kernel complained (taint %#lx, was %#lx): see dmesg",
+			   dm_taint(), taint);
+	if (dm_nr_fds() != fds)
+		return say("%d open files, expected %d", dm_nr_fds(), fds);
+
+	why = dm_get_maps(&after);
+	if (*why)
+		return why;
+	if (before.len != after.len || memcmp(before.text, after.text, after.len))
+		return "/proc/self/maps of the parent changed";
+	why = dm_get_stats(&stats[1]);
+	if (*why)
+		return why;
+	why = dm_compare_stats(&want, recovery, &stats[0], &stats[1]);
+	if (*why)
+		return why;
+	why = dm_get_counts(&counts[1]);
+	if (*why)
+		return why;
+	why = dm_compare_counts(&want, point, &counts[0], &counts[1]);
+	if (*why)
+		return why;
+	if (!want.fails) {
+		dm_read("last", last[1], sizeof(last[1]));
+		if (strcmp(last[0], last[1]))
+			return "last changed though no fork failed";
+		memset(rec, 0, sizeof(*rec));
+		rec->none = true;
+		return "";
+	}
+
+	why = dm_get_record(rec);
+	if (*why)
+		return why;
+	why = dm_compare(&before, &want, point, recovery, rec);
+	if (*why)
+		return why;
+	if (rec->injected != 'y')
+		return "last: injected is n, expected y";
+	if (rec->pid != getpid())
+		return say("last: pid is %d, expected %d", rec->pid, getpid());
+	dm_read_path("/proc/self/comm", comm, sizeof(comm));
+	comm[strcspn(comm, "\n")] = '\0';
+	if (strcmp(rec->comm, comm))
+		return say("last: comm is %s, expected %s", rec->comm, comm);
+	return "";
+}
+
+const char *dm_shoot(enum dm_point point, int index, int err,
+		     const char *recovery, struct dm_record *rec)
+{
+	const char *why;
+	long committed;
+	int i;
+
+	/*
+	 * Committed_AS is exact but belongs to the whole system: another
+	 * process may map something in between. What a failed fork keeps, it
+	 * keeps every time.
+	 */
+	for (i = 0; i < 4; i++) {
+		why = shoot_once(point, index, err, recovery, rec, &committed);
+		if (*why) {
+			dm_disarm();
+			return why;
+		}
+		if (!committed)
+			return "";
+	}
+	return say("Committed_AS moved by %ld kB over the fork", committed);
+}
+
+const char *dm_shoot_around(const void *addr, const char *recovery,
+			    const char *(*check)(void *arg), void *arg)
+{
+	static struct dm_maps maps;
+	static char text[600];
+	struct dm_record rec;
+	const char *why;
+	int p, at, index;
+
+	why = dm_get_maps(&maps);
+	if (*why)
+		return why;
+	index = dm_index_of(&maps, addr);
+	if (index < 0 || index + 1 == maps.nr)
+		return say("no VMA at %p, or none after it", addr);
+	for (at = index; at <= index + 1; at++) {
+		for (p = 0; p < DM_NR_POINTS; p++) {
+			if (!dm_points[p].has_vma && at != index)
+				continue;
+			why = dm_shoot(p, dm_points[p].has_vma ? at : -1, 0,
+				       recovery, &rec);
+			if (!*why)
+				why = check(arg);
+			if (!*why)
+				continue;
+			snprintf(text, sizeof(text), "%s, %s VMA: %s",
+				 dm_points[p].name, at == index ? "this" : "next",
+				 why);
+			return text;
+		}
+	}
+	return "";
+}
