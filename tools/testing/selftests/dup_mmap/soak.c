@@ -275,8 +275,7 @@ static const char *run(enum aim phase, unsigned long failures)
 
 int main(int argc, char **argv)
 {
-	const char *long_form = getenv("DUP_MMAP_LONG");
-	unsigned long failures = long_form && *long_form ? MANY : FEW;
+	unsigned long failures = dm_long_form() ? MANY : FEW;
 	static struct dm_alloc alloc;
 	struct dm_stats stats[2];
 	struct dm_counters before;

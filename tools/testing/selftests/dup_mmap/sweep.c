@@ -400,8 +400,7 @@ int main(void)
 {
 	static const char * const recoveries[] = { "rust", "upstream" };
 	static struct dm_alloc alloc;
-	const char *long_form = getenv("DUP_MMAP_LONG");
-	bool is_long = long_form && *long_form;
+	bool is_long = dm_long_form();
 	int stride = is_long ? LONG_STRIDE : STRIDE;
 	char before[16], missing[256];
 	const char *why;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +10,13 @@
 #include "io.h"
 #include "say.h"
 #include "settings.h"
+
+bool dm_long_form(void)
+{
+	const char *text = getenv("DUP_MMAP_LONG");
+
+	return text && *text;
+}
 
 const char *dm_unavailable(void)
 {

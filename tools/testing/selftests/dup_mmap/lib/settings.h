@@ -3,7 +3,12 @@
 #ifndef DM_SETTINGS_H
 #define DM_SETTINGS_H
 
+#include <stdbool.h>
+
 #include "points.h"
+
+/* Asked for by DUP_MMAP_LONG in the environment. */
+bool dm_long_form(void);
 
 /* NULL when the module and its files are there, else why not. */
 const char *dm_unavailable(void);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The files of the module that are read and written: their names, values that
+ * they take, and how a test gets at an open one.
+ */
+#ifndef RW_FILES_H
+#define RW_FILES_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dup_mmap.h"
+#include "kselftest_harness.h"
+
+#define POINT		DM_FAIL "point"
+#define VMA_INDEX	DM_FAIL "vma-index"
+#define VMA_ADDR	DM_FAIL "vma-addr"
+#define ERRNO		DM_FAIL "errno"
+#define ALLOC_NTH	DM_FAIL "alloc-nth"
+#define RECOVERY_NTH	DM_FAIL "recovery-alloc-nth"
+#define DRY_RUN		DM_FAIL "dry-run"
+
+static const struct rw_file {
+	const char *name;
+	const char *initially;		/* NULL: reset leaves it as it is */
+	const char *value[4], *reads[4];
+	/* reads[0], after value[1] byte by byte. */
+	const char *bytes;
+	/* The same, after two parts; each of a number's is a value. */
+	const char *part[2], *parts;
+} rw_files[] = {
+	{
+		"recovery", NULL,
+		{ "rust", "upstream", "rust\n", "upstream\n" },
+		{
+			"[rust] upstream\n", "rust [upstream]\n",
+			"[rust] upstream\n", "rust [upstream]\n",
+		},
+		"[rust] upstream\n",
+		{ "up", "stream" }, "[rust] upstream\n",
+	}, {
+		POINT, "any\n",
+		{ "mt-dup", "copy-page-range", "any", "vm-area-dup\n" },
+		{ "mt-dup\n", "copy-page-range\n", "any\n", "vm-area-dup\n" },
+		"mt-dup\n",
+		{ "vm-area", "-dup" }, "mt-dup\n",
+	}, {
+		VMA_INDEX, "-1\n",
+		{ "15", "2147483647", "0x1f", "-1" },
+		{ "15\n", "2147483647\n", "31\n", "-1\n" },
+		"7\n",
+		{ "1", "2" }, "2\n",
+	}, {
+		VMA_ADDR, "0x0\n",
+		{ "0x7f0000001000", "4096", "0", "0xffffffffffffffff" },
+		{ "0x7f0000001000\n", "0x1000\n", "0x0\n", "0xffffffffffffffff\n" },
+		"0x6\n",
+		{ "1", "2" }, "0x2\n",
+	}, {
+		/* Of its digits only the 0 is a value. */
+		ERRNO, "0\n",
+		{ "-12", "-4095", "0", "-4\n" },
+		{ "-12\n", "-4095\n", "0\n", "-4\n" },
+		"0\n",
+		{ "-1", "-2" }, "-2\n",
+	}, {
+		ALLOC_NTH, "0\n",
+		{ "15", "2147483647", "0x1f", "0" },
+		{ "15\n", "2147483647\n", "31\n", "0\n" },
+		"7\n",
+		{ "1", "2" }, "2\n",
+	}, {
+		RECOVERY_NTH, "0\n",
+		{ "15", "2147483647", "0x1f", "0" },
+		{ "15\n", "2147483647\n", "31\n", "0\n" },
+		"7\n",
+		{ "1", "2" }, "2\n",
+	}, {
+		DRY_RUN, "N\n",
+		{ "Y", "0", "1\n", "n" },
+		{ "Y\n", "N\n", "Y\n", "N\n" },
+		"N\n",
+		{ "0", "1" }, "Y\n",
+	},
+};
+
+#define NR_RW	ARRAY_SIZE(rw_files)
+
+static inline int open_file(struct __test_metadata *_metadata, const char *file, int flags)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), DM_DIR "/%s", file);
+	fd = open(path, flags | O_CLOEXEC);
+	ASSERT_GE(fd, 0) TH_LOG("%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* What write() returns, or a negative errno. */
+static inline ssize_t put(int fd, const void *data, size_t len)
+{
+	ssize_t n = write(fd, data, len);
+
+	return n < 0 ? -errno : n;
+}
+
+static inline ssize_t put_text(int fd, const char *text)
+{
+	return put(fd, text, strlen(text));
+}
+
+static inline ssize_t get(int fd, char *buf, size_t size, off_t off)
+{
+	ssize_t n = pread(fd, buf, size - 1, off);
+
+	buf[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? -errno : n;
+}
+
+#endif /* RW_FILES_H */
