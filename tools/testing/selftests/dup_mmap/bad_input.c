@@ -17,20 +17,17 @@
 #define MAX_TEXT	63
 
 FIXTURE(file) {
-	char recovery[16];
+	struct dm_saved saved;
 };
 
 FIXTURE_SETUP(file)
 {
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 }
 
 FIXTURE_TEARDOWN_PARENT(file)
 {
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 }
 
 static void check_is(struct __test_metadata *_metadata, const char *file,

@@ -12,22 +12,19 @@
 #include "rw_files.h"
 
 FIXTURE(file) {
-	char recovery[16];
+	struct dm_saved saved;
 	struct dm_alloc alloc;
 };
 
 FIXTURE_SETUP(file)
 {
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 }
 
 FIXTURE_TEARDOWN_PARENT(file)
 {
 	dm_alloc_end(&self->alloc);
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 }
 
 #define NR_WRITERS	4

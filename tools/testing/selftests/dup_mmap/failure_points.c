@@ -14,7 +14,7 @@
 static unsigned long taint;
 
 FIXTURE(fail) {
-	char recovery[16];	/* what was active before */
+	struct dm_saved saved;
 	struct dm_layout layout;
 };
 
@@ -116,17 +116,14 @@ FIXTURE_SETUP(fail)
 	self->layout.fd = -1;
 	/* A damaged kernel proves nothing, and may hang. */
 	ASSERT_EQ(taint, dm_taint());
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
 }
 
 /* In the parent: also when the test crashed. */
 FIXTURE_TEARDOWN_PARENT(fail)
 {
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 }
 
 static int index_for(enum dm_point point, const struct dm_layout *l)
@@ -263,7 +260,7 @@ TEST_F(fail, before_dontfork_last)
  * of them at once here, and less at once only when something is missing.
  */
 FIXTURE(kept) {
-	char recovery[16];
+	struct dm_saved saved;
 	struct dm_layout layout;
 };
 
@@ -279,16 +276,13 @@ FIXTURE_SETUP(kept)
 	self->layout.fd = -1;
 	/* A damaged kernel proves nothing, and may hang. */
 	ASSERT_EQ(taint, dm_taint());
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
 }
 
 FIXTURE_TEARDOWN_PARENT(kept)
 {
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 }
 
 /* Each of these points for each kind of VMA in every position. */

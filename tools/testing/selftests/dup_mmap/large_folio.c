@@ -18,7 +18,7 @@
 #define NR	8
 
 FIXTURE(folio) {
-	char recovery[16];
+	struct dm_saved saved;
 	struct dm_alloc alloc;
 	char knob[128], old[64];	/* what setup wrote to, and its content */
 	char *map, *area;		/* all, and the NR folios in it */
@@ -95,9 +95,7 @@ static const char *turn_knob(FIXTURE_DATA(folio) * self, bool hugetlb)
 static void restore(FIXTURE_DATA(folio) * self)
 {
 	dm_alloc_end(&self->alloc);
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 	if (self->old[0])
 		dm_write_path(self->knob, self->old);
 }
@@ -140,8 +138,7 @@ FIXTURE_SETUP(folio)
 		memset(self->area + i * self->size, i + 1, 64);
 	self->nr_free = pool(self, "free");
 	self->nr_reserved = pool(self, "resv");
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 	why = dm_use_recovery(variant->recovery);
 	if (*why)
 		restore(self);

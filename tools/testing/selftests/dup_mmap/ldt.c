@@ -13,7 +13,7 @@
 #include "kselftest_harness.h"
 
 FIXTURE(ldt) {
-	char recovery[16];
+	struct dm_saved saved;
 	struct dm_alloc alloc;
 	int entry;		/* the one that is set */
 	unsigned char table[LDT_ENTRIES * LDT_ENTRY_SIZE];
@@ -51,17 +51,14 @@ FIXTURE_SETUP(ldt)
 	self->len = get_ldt(self->table);
 	ASSERT_GE(self->len, (variant->entry + 1) * LDT_ENTRY_SIZE);
 	/* Last: nothing is torn down when setup ends early. */
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
 }
 
 FIXTURE_TEARDOWN_PARENT(ldt)
 {
 	dm_alloc_end(&self->alloc);
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 }
 
 static const char *check(void *arg)

@@ -19,7 +19,7 @@
 #define NR	8		/* pages */
 
 FIXTURE(mte) {
-	char recovery[16];
+	struct dm_saved saved;
 	struct dm_alloc alloc;
 	char *map, *area;	/* with and without a page on either side */
 	size_t len;
@@ -76,17 +76,14 @@ FIXTURE_SETUP(mte)
 		memset(p, i / page + 1, GRANULE);
 	}
 	/* Last: nothing is torn down when setup ends early. */
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
 }
 
 FIXTURE_TEARDOWN_PARENT(mte)
 {
 	dm_alloc_end(&self->alloc);
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 	if (self->swap)
 		dm_swap_off();
 }

@@ -30,7 +30,7 @@
 #define LOCKED			(2ul << 20)
 
 FIXTURE(natural) {
-	char recovery[16];
+	struct dm_saved saved;
 	long mode, kbytes, ratio;
 	char hierarchy[128];	/* where cgroup v2 is mounted */
 	bool enabled;		/* the memory controller, by this test */
@@ -69,8 +69,7 @@ FIXTURE_SETUP(natural)
 	self->ratio = dm_read_number(OVERCOMMIT_RATIO);
 	if (self->mode < 0 || self->kbytes < 0 || self->ratio < 0)
 		SKIP(return, "no " OVERCOMMIT_MEMORY " (CONFIG_SYSCTL)");
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
 }
 
@@ -92,9 +91,7 @@ FIXTURE_TEARDOWN_PARENT(natural)
 		write_number(OVERCOMMIT_KBYTES, self->kbytes);
 	else
 		write_number(OVERCOMMIT_RATIO, self->ratio);
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 }
 
 /*

@@ -101,7 +101,7 @@ static void run(const char *recovery, enum dm_point point)
 int main(void)
 {
 	static struct dm_maps maps;
-	char before[16];
+	struct dm_saved saved;
 	const char *why;
 	size_t r;
 	int p;
@@ -118,12 +118,10 @@ int main(void)
 		ksft_exit_fail_msg("the VMAs of the plan are not the first ones %s\n",
 				   why);
 	ksft_set_plan(ARRAY_SIZE(recoveries) * DM_NR_POINTS);
-	dm_reset();
-	snprintf(before, sizeof(before), "%s", dm_recovery());
+	dm_save(&saved);
 	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
 		for (p = 0; p < DM_NR_POINTS; p++)
 			run(recoveries[r], p);
-	dm_reset();
-	dm_use_recovery(before);
+	dm_restore(&saved);
 	ksft_finished();
 }

@@ -13,20 +13,17 @@
 static char text[8192];
 
 FIXTURE(record) {
-	char recovery[16];
+	struct dm_saved saved;
 };
 
 FIXTURE_SETUP(record)
 {
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 }
 
 FIXTURE_TEARDOWN_PARENT(record)
 {
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 }
 
 static void check_keys(struct __test_metadata *_metadata, const char *file,
@@ -58,10 +55,10 @@ TEST_F(record, last_has_its_keys_in_order)
 	};
 	struct dm_record rec;
 
-	ASSERT_STREQ("", dm_shoot(DM_VM_AREA_DUP, 1, 0, self->recovery, &rec));
+	ASSERT_STREQ("", dm_shoot(DM_VM_AREA_DUP, 1, 0, self->saved.recovery, &rec));
 	check_keys(_metadata, "last", keys);
 	/* Also when most of them have nothing to say. */
-	ASSERT_STREQ("", dm_shoot(DM_MT_DUP, -1, 0, self->recovery, &rec));
+	ASSERT_STREQ("", dm_shoot(DM_MT_DUP, -1, 0, self->saved.recovery, &rec));
 	check_keys(_metadata, "last", keys);
 }
 
@@ -69,7 +66,7 @@ TEST_F(record, last_is_none_after_reset)
 {
 	struct dm_record rec;
 
-	ASSERT_STREQ("", dm_shoot(DM_MT_DUP, -1, 0, self->recovery, &rec));
+	ASSERT_STREQ("", dm_shoot(DM_MT_DUP, -1, 0, self->saved.recovery, &rec));
 	ASSERT_EQ(0, dm_write("reset", "1"));
 	ASSERT_GT(dm_read("last", text, sizeof(text)), 0);
 	ASSERT_STREQ("none\n", text);
@@ -290,7 +287,7 @@ TEST_F(record, log_keeps_the_last_256)
 #define INSTANCE	TRACING "instances/dup_mmap_records"
 
 FIXTURE(trace) {
-	char recovery[16];
+	struct dm_saved saved;
 	struct dm_alloc alloc;
 };
 
@@ -303,8 +300,7 @@ FIXTURE_VARIANT_ADD(trace, upstream) { "upstream" };
 
 FIXTURE_SETUP(trace)
 {
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 	if (access(TRACING "events/dup_mmap_recovery", F_OK))
 		SKIP(return, "no " TRACING "events/dup_mmap_recovery");
 	/* Its own buffer, in which nobody else's events are. */
@@ -318,9 +314,7 @@ FIXTURE_TEARDOWN_PARENT(trace)
 {
 	rmdir(INSTANCE);
 	dm_alloc_end(&self->alloc);
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 }
 
 /*
@@ -460,7 +454,7 @@ TEST_F(trace, nothing_without_events)
 }
 
 FIXTURE(point) {
-	char recovery[16];
+	struct dm_saved saved;
 };
 
 FIXTURE_VARIANT(point) {
@@ -481,15 +475,12 @@ FIXTURE_VARIANT_ADD(point, arch_dup_mmap) { DM_ARCH_DUP_MMAP };
 
 FIXTURE_SETUP(point)
 {
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 }
 
 FIXTURE_TEARDOWN_PARENT(point)
 {
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 }
 
 /* One VMA of each kind, so that every point is reached for some. */
@@ -578,7 +569,7 @@ TEST_F(point, errno_is_what_dup_mmap_returned)
 	n = build_all(_metadata, l);
 	for (i = 0; i < ARRAY_SIZE(errs); i++) {
 		ASSERT_STREQ("", dm_shoot(variant->point, -1, errs[i],
-					  self->recovery, &rec))
+					  self->saved.recovery, &rec))
 			TH_LOG("errno %d", errs[i]);
 		ASSERT_FALSE(rec.none);
 	}

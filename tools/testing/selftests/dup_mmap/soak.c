@@ -281,7 +281,7 @@ int main(int argc, char **argv)
 	struct dm_counters before;
 	unsigned long taint;
 	enum aim phase;
-	char recovery[16];
+	struct dm_saved saved;
 	const char *why;
 	bool ended_well = true;
 	double t;
@@ -306,8 +306,7 @@ int main(int argc, char **argv)
 		ksft_exit_skip("%s\n", why);
 	}
 	ksft_set_plan(NR_PHASES + 3);
-	dm_reset();
-	snprintf(recovery, sizeof(recovery), "%s", dm_recovery());
+	dm_save(&saved);
 	dm_write(DM_FAIL "verbose", "0");
 	dm_write(DM_FAIL "times", "-1");
 	dm_settle(&before);
@@ -384,7 +383,6 @@ int main(int argc, char **argv)
 		ksft_print_msg("%s\n", why);
 	ksft_test_result(!*why && ended_well && dm_taint() == taint,
 			 "nothing is lost, and no complaint\n");
-	dm_reset();
-	dm_use_recovery(recovery);
+	dm_restore(&saved);
 	ksft_finished();
 }

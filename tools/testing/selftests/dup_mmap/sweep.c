@@ -402,7 +402,8 @@ int main(void)
 	static struct dm_alloc alloc;
 	bool is_long = dm_long_form();
 	int stride = is_long ? LONG_STRIDE : STRIDE;
-	char before[16], missing[256];
+	struct dm_saved saved;
+	char missing[256];
 	const char *why;
 	size_t r;
 
@@ -422,16 +423,13 @@ int main(void)
 		ksft_test_result_skip("not to be had here:%s\n", missing);
 	else
 		ksft_test_result_pass("VMAs of %zu kinds\n", vk_nr());
-	dm_reset();
-	snprintf(before, sizeof(before), "%s", dm_recovery());
+	dm_save(&saved);
 	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
 		sweep_all(recoveries[r], "", 1, !r || is_long);
 	ksft_test_result(build_small(), "there are %d VMAs more\n", NR_SMALL);
 	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
 		sweep_all(recoveries[r], " of many", stride, false);
-	dm_reset();
-	dm_write_path("/proc/self/make-it-fail", "0");
-	dm_use_recovery(before);
+	dm_restore(&saved);
 	vk_end();
 	dm_alloc_end(&alloc);
 	ksft_finished();

@@ -4,22 +4,19 @@
 #include "kselftest_harness.h"
 
 FIXTURE(target) {
-	char recovery[16];
+	struct dm_saved saved;
 	struct dm_alloc alloc;
 };
 
 FIXTURE_SETUP(target)
 {
-	dm_reset();
-	snprintf(self->recovery, sizeof(self->recovery), "%s", dm_recovery());
+	dm_save(&self->saved);
 }
 
 FIXTURE_TEARDOWN_PARENT(target)
 {
 	dm_alloc_end(&self->alloc);
-	dm_reset();
-	if (self->recovery[0])
-		dm_use_recovery(self->recovery);
+	dm_restore(&self->saved);
 }
 
 /* 0 or the errno of a fork. */
@@ -131,7 +128,7 @@ TEST_F(target, points_without_a_vma_have_no_index)
 
 	/* Fork has to work with these: dm_shoot() knows. */
 	for (i = 0; i < ARRAY_SIZE(p); i++)
-		EXPECT_STREQ("", dm_shoot(p[i], 0, 0, self->recovery, &rec));
+		EXPECT_STREQ("", dm_shoot(p[i], 0, 0, self->saved.recovery, &rec));
 }
 
 TEST_F(target, no_such_vma)
@@ -140,9 +137,9 @@ TEST_F(target, no_such_vma)
 	struct dm_record rec;
 
 	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
-	EXPECT_STREQ("", dm_shoot(DM_VM_AREA_DUP, maps.nr, 0, self->recovery, &rec));
+	EXPECT_STREQ("", dm_shoot(DM_VM_AREA_DUP, maps.nr, 0, self->saved.recovery, &rec));
 	EXPECT_TRUE(rec.none);
-	EXPECT_STREQ("", dm_shoot(DM_VM_AREA_DUP, maps.nr - 1, 0, self->recovery,
+	EXPECT_STREQ("", dm_shoot(DM_VM_AREA_DUP, maps.nr - 1, 0, self->saved.recovery,
 				  &rec));
 }
 

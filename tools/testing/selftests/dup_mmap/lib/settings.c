@@ -80,6 +80,19 @@ void dm_reset(void)
 	dm_write("reset", "1");
 }
 
+void dm_save(struct dm_saved *saved)
+{
+	dm_reset();
+	snprintf(saved->recovery, sizeof(saved->recovery), "%s", dm_recovery());
+}
+
+void dm_restore(const struct dm_saved *saved)
+{
+	dm_reset();
+	if (saved->recovery[0])
+		dm_use_recovery(saved->recovery);
+}
+
 const char *dm_arm(enum dm_point point, int index, int err)
 {
 	char nr[16], error[16];

@@ -21,6 +21,19 @@ const char *dm_use_recovery(const char *name);
 void dm_reset(void);
 
 /*
+ * What reset leaves as it is, for the one who comes after a test. A fixture saves
+ * it before it changes anything, and restores it in FIXTURE_TEARDOWN_PARENT():
+ * then it is restored also when the test crashed.
+ */
+struct dm_saved {
+	char recovery[16];
+};
+
+/* Both reset everything else. Nothing was saved: nothing is restored. */
+void dm_save(struct dm_saved *saved);
+void dm_restore(const struct dm_saved *saved);
+
+/*
  * Arm a failure for this task only, once. A fork made by anyone else, the test
  * harness included, must not fail. Settings not named here are as dm_reset()
  * leaves them.
