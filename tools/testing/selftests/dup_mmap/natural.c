@@ -101,11 +101,10 @@ FIXTURE_TEARDOWN_PARENT(natural)
 TEST_F(natural, overcommit)
 {
 	static struct dm_maps before, after;
-	struct dm_stats a, b;
 	struct dm_expect want;
 	struct dm_record rec;
+	struct dm_shot shot;
 	int v, err, try;
-	long committed = 1;
 	char *large;
 	pid_t pid;
 
@@ -126,27 +125,16 @@ TEST_F(natural, overcommit)
 				  dm_committed_as() + (long)(LARGE >> 11)));
 	ASSERT_EQ(0, write_number(OVERCOMMIT_MEMORY, 2));
 
-	for (try = 0; try < 4 && committed; try++) {
-		ASSERT_STREQ("", dm_get_stats(&a));
-		committed = dm_committed_as();
-		pid = dm_fork(&err);
-		committed = dm_committed_as() - committed;
-		if (pid > 0)
-			waitpid(pid, NULL, 0);
-		ASSERT_EQ(-1, pid);
-		ASSERT_EQ(ENOMEM, err);
-		ASSERT_STREQ("", dm_get_stats(&b));
+	for (try = 0, shot.committed = 1; try < DM_TRIES && shot.committed; try++) {
+		ASSERT_STREQ("", dm_watch_fork(&shot, NULL, NULL));
+		ASSERT_STREQ("", dm_judge_shot(&shot, &before, variant->recovery, &rec));
+		EXPECT_STREQ(dm_points[DM_VM_ENOUGH_MEMORY].name, rec.point);
+		EXPECT_EQ(v, rec.index);
+		EXPECT_EQ('n', rec.injected);
 	}
 	ASSERT_EQ(0, write_number(OVERCOMMIT_MEMORY, self->mode));
-	EXPECT_EQ(0, committed);
+	EXPECT_EQ(0, shot.committed);
 
-	EXPECT_EQ(a.failed + 1, b.failed);
-	EXPECT_EQ(a.injected, b.injected);
-	ASSERT_STREQ("", dm_get_record(&rec));
-	ASSERT_STREQ("", dm_compare(&before, &want, DM_VM_ENOUGH_MEMORY,
-				    variant->recovery, &rec));
-	EXPECT_EQ('n', rec.injected);
-	EXPECT_EQ(getpid(), rec.pid);
 	ASSERT_STREQ("", dm_get_maps(&after));
 	EXPECT_STREQ(before.text, after.text);
 
@@ -155,21 +143,6 @@ TEST_F(natural, overcommit)
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
 	munmap(large, LARGE);
-}
-
-/* A failure at whatever point and VMA the record says. */
-static const char *judge(const struct dm_maps *maps, const char *recovery,
-			 const struct dm_record *rec)
-{
-	static struct dm_expect want;
-	enum dm_point point = dm_point_of(rec->point);
-
-	if (point == DM_NR_POINTS)
-		return "last: unknown point";
-	dm_model(maps, point, rec->index, 0, &want);
-	if (!want.fails)
-		return "last: a step which this VMA does not have";
-	return dm_compare(maps, &want, point, recovery, rec);
 }
 
 static bool pin(int cpu)
@@ -331,6 +304,20 @@ static pid_t fork_with_limit(FIXTURE_DATA(natural) * self, long limit, int *err)
 	return set_limit(self->max, -1) ? pid : 0;
 }
 
+struct room {
+	FIXTURE_DATA(natural) * self;
+	long bytes;
+};
+
+/* With so much more than is used now. */
+static pid_t fork_with_room(void *arg, int *err)
+{
+	struct room *room = arg;
+	long now = used(room->self);
+
+	return now > 0 ? fork_with_limit(room->self, now + room->bytes, err) : 0;
+}
+
 /*
  * Room for a bit more of a child each time, without anything that the OOM
  * killer could kill: allocations that are charged to the cgroup fail.
@@ -338,10 +325,11 @@ static pid_t fork_with_limit(FIXTURE_DATA(natural) * self, long limit, int *err)
 TEST_F_TIMEOUT(natural, memcg_limit, 300)
 {
 	static struct dm_maps before, after;
-	struct dm_stats a, b;
+	struct room room = { .self = self };
 	struct dm_record rec;
-	int room, try, err, nr = 0;
-	long page = sysconf(_SC_PAGESIZE), committed, base = 0, now;
+	struct dm_shot shot;
+	int pages, try, err, nr = 0;
+	long page = sysconf(_SC_PAGESIZE), base = 0, now;
 	static char cmdline[4096];
 	const char *why;
 	bool works = false;
@@ -375,35 +363,24 @@ TEST_F_TIMEOUT(natural, memcg_limit, 300)
 	ASSERT_GT(used(self), 0);
 	ASSERT_STREQ("", dm_get_maps_and_flags(&before));
 
-	for (room = 8; !works && room < 1024; room++) {
-		for (try = 0, committed = 1; try < 4 && committed; try++) {
-			ASSERT_STREQ("", dm_get_stats(&a));
-			committed = dm_committed_as();
-			now = used(self);
-			ASSERT_GT(now, 0);
-			pid = fork_with_limit(self, now + room * page, &err);
-			committed = dm_committed_as() - committed;
-			ASSERT_NE(0, pid);
-			if (pid > 0) {
-				waitpid(pid, NULL, 0);
-				works = true;
+	for (pages = 8; !works && pages < 1024; pages++) {
+		room.bytes = pages * page;
+		for (try = 0, shot.committed = 1; try < DM_TRIES && shot.committed; try++) {
+			ASSERT_STREQ("", dm_watch_fork(&shot, fork_with_room, &room));
+			works = !shot.err;
+			if (works)
 				break;
-			}
-			ASSERT_EQ(ENOMEM, err);
-			ASSERT_STREQ("", dm_get_stats(&b));
+			ASSERT_EQ(ENOMEM, shot.err);
 		}
 		if (works)
 			break;
-		EXPECT_EQ(0, committed);
-		EXPECT_EQ(a.injected, b.injected);
+		EXPECT_EQ(0, shot.committed);
+		EXPECT_EQ(shot.before.injected, shot.after.injected);
 		/* Before dup_mmap()? */
-		if (b.failed == a.failed)
+		if (shot.after.failed == shot.before.failed)
 			continue;
-		ASSERT_EQ(a.failed + 1, b.failed);
-		ASSERT_STREQ("", dm_get_record(&rec));
-		ASSERT_STREQ("", judge(&before, variant->recovery, &rec));
+		ASSERT_STREQ("", dm_judge_shot(&shot, &before, variant->recovery, &rec));
 		EXPECT_EQ('n', rec.injected);
-		EXPECT_EQ(getpid(), rec.pid);
 		ASSERT_STREQ("", dm_get_maps(&after));
 		ASSERT_STREQ(before.text, after.text);
 		if (++nr == WARM_UP)
@@ -578,7 +555,7 @@ TEST_F_TIMEOUT(natural, sigkill_while_a_vma_is_locked, 300)
 		ASSERT_STREQ("", dm_get_record(&rec));
 		EXPECT_EQ(pid, rec.pid);
 		EXPECT_EQ('n', rec.injected);
-		ASSERT_STREQ("", judge(&s->maps, variant->recovery, &rec));
+		ASSERT_STREQ("", dm_judge(&s->maps, variant->recovery, &rec));
 		hit = dm_point_of(rec.point) == DM_VMA_START_WRITE &&
 			rec.index == dm_index_of(&s->maps, s->area);
 		if (!hit)

@@ -131,48 +131,29 @@ static enum result shoot_once(const struct step *s, unsigned int nth,
 			      const char *recovery, const char **why,
 			      long *committed)
 {
-	struct dm_stats stats[2];
-	struct dm_expect want;
+	struct dm_shot shot;
 	char nr[16];
-	int err, status;
-	pid_t pid;
 
-	*why = "";
 	snprintf(nr, sizeof(nr), "%u", nth);
 	if (dm_write(DM_FAIL "alloc-nth", nr) ||
 	    dm_write(DM_FAIL "times", "1")) {
 		*why = "cannot arm";
 		return WRONG;
 	}
-	*why = dm_get_stats(&stats[0]);
+	*why = dm_watch_fork(&shot, NULL, NULL);
 	if (**why)
 		return WRONG;
-	*committed = dm_committed_as();
-	pid = dm_fork(&err);
-	*committed -= dm_committed_as();
-	if (pid > 0) {
-		waitpid(pid, &status, 0);
-		*why = dm_get_stats(&stats[1]);
-		if (**why)
-			return WRONG;
-		if (!nth) {
-			*why = "fork() works";
-			return WRONG;
-		}
-		return stats[1].allocs_failed != stats[0].allocs_failed ?
+	*committed = shot.committed;
+	if (!shot.err && nth)
+		return shot.after.allocs_failed != shot.before.allocs_failed ?
 			SWALLOWED : MISSED;
-	}
-	if (err != ENOMEM) {
-		*why = strerror(err);
-		return WRONG;
-	}
-	*why = dm_get_record(&rec);
+	*why = dm_judge_shot(&shot, &maps, recovery, &rec);
 	if (**why)
 		return WRONG;
-	dm_model(&maps, s->point, s->index, 0, &want);
-	*why = dm_compare(&maps, &want, s->point, recovery, &rec);
-	if (**why)
+	if (dm_point_of(rec.point) != s->point || rec.index != s->index) {
+		*why = "the record is of another step";
 		return WRONG;
+	}
 	if (rec.injected != 'y' || rec.alloc_nth != nth) {
 		*why = "the record does not say that it was injected";
 		return WRONG;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/types.h>
 
 #include "kselftest.h"
 
@@ -13,8 +11,10 @@
 #include "counters.h"
 #include "fork.h"
 #include "io.h"
-#include "model.h"
+#include "maps.h"
+#include "record.h"
 #include "say.h"
+#include "shoot.h"
 
 #define DEBUGFS		"/sys/kernel/debug/"
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
@@ -135,73 +135,69 @@ void dm_alloc_end(struct dm_alloc *a)
 		dm_write_path(a->file[a->nr - 1].path, a->file[a->nr - 1].old);
 }
 
+struct nth {
+	int nth, left;		/* left: fail-nth after the fork, 0 if it was used */
+};
+
+static pid_t fork_with_nth(void *arg, int *err)
+{
+	struct nth *n = arg;
+	pid_t pid;
+
+	if (dm_set_nth(n->nth))
+		return 0;
+	pid = dm_fork(err);
+	n->left = dm_get_nth();
+	dm_set_nth(0);
+	return pid;
+}
+
 /* One fork with the n-th of the allocations failing; *used: there was one. */
 static const char *fail_alloc_once(int nth, enum dm_point point,
 				   const char *recovery, bool *forked, bool *used)
 {
 	static struct dm_maps before, after;
 	static struct dm_record rec;
-	struct dm_stats stats[2];
-	struct dm_expect want;
 	unsigned long taint = dm_taint();
+	struct nth n = { .nth = nth };
+	struct dm_shot shot;
 	const char *why;
-	int err, try, left, status = 0;
-	long committed;
-	pid_t pid;
+	int try;
 
 	why = dm_get_maps_and_flags(&before);
 	if (*why)
 		return why;
-	/* Committed_AS: as in dm_shoot(). */
-	for (try = 0, committed = 1; try < 4 && committed; try++) {
-		why = dm_get_stats(&stats[0]);
+	for (try = 0; try < DM_TRIES; try++) {
+		why = dm_watch_fork(&shot, fork_with_nth, &n);
 		if (*why)
 			return why;
-		committed = dm_committed_as();
-		if (dm_set_nth(nth))
-			return "writing " FAIL_NTH;
-		pid = dm_fork(&err);
-		left = dm_get_nth();
-		dm_set_nth(0);
-		if (left < 0)
+		if (n.left < 0)
 			return "reading " FAIL_NTH;
-		if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
-			return say("the child ended with status %#x", status);
-		committed = dm_committed_as() - committed;
+		*forked = !shot.err;
+		*used = !n.left;
+		if (dm_taint() != taint)
+			return "the kernel complained: see dmesg";
+		why = dm_get_maps(&after);
+		if (*why)
+			return why;
+		if (before.len != after.len ||
+		    memcmp(before.text, after.text, after.len))
+			return "/proc/self/maps of the parent changed";
+		if (shot.after.injected != shot.before.injected)
+			return say("stats: injected grew by %lu",
+				   shot.after.injected - shot.before.injected);
+		if (!*forked) {
+			why = dm_judge_shot(&shot, &before, recovery, &rec);
+			if (*why)
+				return why;
+			if (dm_point_of(rec.point) != point)
+				return say("last: point is %s, expected %s", rec.point,
+					   dm_points[point].name);
+		}
+		if (!shot.committed)
+			return "";
 	}
-	*forked = pid > 0;
-	*used = !left;
-	if (committed)
-		return say("Committed_AS moved by %ld kB over the fork", committed);
-	if (dm_taint() != taint)
-		return "the kernel complained: see dmesg";
-	why = dm_get_maps(&after);
-	if (*why)
-		return why;
-	if (before.len != after.len || memcmp(before.text, after.text, after.len))
-		return "/proc/self/maps of the parent changed";
-	why = dm_get_stats(&stats[1]);
-	if (*why)
-		return why;
-	if (stats[1].failed - stats[0].failed != !*forked ||
-	    stats[1].injected != stats[0].injected)
-		return say("stats: failed grew by %lu, injected by %lu",
-			   stats[1].failed - stats[0].failed,
-			   stats[1].injected - stats[0].injected);
-	if (*forked)
-		return "";
-	if (err != ENOMEM)
-		return say("fork() said %s, expected ENOMEM", strerror(err));
-	why = dm_get_record(&rec);
-	if (*why)
-		return why;
-	dm_model(&before, point, rec.index, 0, &want);
-	why = dm_compare(&before, &want, point, recovery, &rec);
-	if (*why)
-		return why;
-	if (rec.pid != getpid())
-		return say("last: pid is %d, expected %d", rec.pid, getpid());
-	return rec.injected == 'n' ? "" : "last: injected is y, expected n";
+	return say("Committed_AS moved by %ld kB over the fork", shot.committed);
 }
 
 const char *dm_fail_allocs(enum dm_point point, const char *recovery,

@@ -128,6 +128,22 @@ const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
 	return "";
 }
 
+const char *dm_judge(const struct dm_maps *maps, const char *recovery,
+		     const struct dm_record *rec)
+{
+	enum dm_point point = dm_point_of(rec->point);
+	struct dm_expect want;
+
+	if (rec->none)
+		return "last: none, expected a record";
+	if (point == DM_NR_POINTS)
+		return say("last: there is no point %s", rec->point);
+	dm_model(maps, point, rec->index, 0, &want);
+	if (!want.fails)
+		return say("last: VMA %d does not get to %s", rec->index, rec->point);
+	return dm_compare(maps, &want, point, recovery, rec);
+}
+
 const char *dm_compare_stats(const struct dm_expect *want, const char *recovery,
 			     const struct dm_stats *a, const struct dm_stats *b)
 {

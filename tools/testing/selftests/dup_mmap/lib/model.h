@@ -26,6 +26,9 @@ void dm_model(const struct dm_maps *maps, enum dm_point point, int index,
 const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
 		       enum dm_point point, const char *recovery,
 		       const struct dm_record *rec);
+/* The same for a failure at whatever point and VMA the record says. */
+const char *dm_judge(const struct dm_maps *maps, const char *recovery,
+		     const struct dm_record *rec);
 
 /* What grew from a to b, over one fork. */
 const char *dm_compare_stats(const struct dm_expect *want, const char *recovery,

@@ -24,29 +24,76 @@ int dm_nr_fds(void)
 	return n;
 }
 
+const char *dm_watch_fork(struct dm_shot *shot, pid_t (*how)(void *arg, int *err),
+			  void *arg)
+{
+	int err = 0, status;
+	const char *why;
+	pid_t pid;
+
+	why = dm_get_stats(&shot->before);
+	if (*why)
+		return why;
+	shot->committed = dm_committed_as();
+	pid = how ? how(arg, &err) : dm_fork(&err);
+	if (!pid)
+		return "the fork could not be tried";
+	if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
+		return say("the child ended with status %#x", status);
+	shot->committed = dm_committed_as() - shot->committed;
+	shot->err = pid < 0 ? err : 0;
+	why = dm_get_stats(&shot->after);
+	if (*why)
+		return why;
+	if (pid > 0 && shot->after.failed != shot->before.failed)
+		return say("stats: failed grew by %lu, but fork() worked",
+			   shot->after.failed - shot->before.failed);
+	return "";
+}
+
+const char *dm_judge_shot(const struct dm_shot *shot, const struct dm_maps *maps,
+			  const char *recovery, struct dm_record *rec)
+{
+	unsigned long failed = shot->after.failed - shot->before.failed;
+	unsigned long injected = shot->after.injected - shot->before.injected;
+	const char *why;
+
+	if (!shot->err)
+		return "fork() worked, expected ENOMEM";
+	if (shot->err != ENOMEM)
+		return say("fork() said %s, expected ENOMEM", strerror(shot->err));
+	why = dm_get_record(rec);
+	if (!*why)
+		why = dm_judge(maps, recovery, rec);
+	if (*why)
+		return why;
+	if (rec->pid != getpid())
+		return say("last: pid is %d, expected %d", rec->pid, getpid());
+	if (failed != 1 || injected != (rec->injected == 'y'))
+		return say("stats: failed grew by %lu, injected by %lu", failed,
+			   injected);
+	return "";
+}
+
 static const char *shoot_once(enum dm_point point, int index, int err,
 			      const char *recovery, struct dm_record *rec,
 			      long *committed)
 {
 	static struct dm_maps before, after;
-	static struct dm_stats stats[2];
 	static struct dm_counts counts[2];
 	static struct dm_expect want;
 	static char last[2][4096];
 	char comm[32];
 	const char *why;
-	int fds, seen, status;
+	struct dm_shot shot;
+	int fds;
 	unsigned long taint = dm_taint();
 	long times;
-	pid_t pid;
 
 	why = dm_get_maps_and_flags(&before);
 	if (*why)
 		return why;
 	dm_model(&before, point, index, err, &want);
-	why = dm_get_stats(&stats[0]);
-	if (*why)
-		return why;
 	why = dm_get_counts(&counts[0]);
 	if (*why)
 		return why;
@@ -56,21 +103,20 @@ static const char *shoot_once(enum dm_point point, int index, int err,
 		return why;
 
 	fds = dm_nr_fds();
-	*committed = dm_committed_as();
-	pid = dm_fork(&seen);
-	if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
-		return say("the child ended with status %#x", status);
-	*committed = dm_committed_as() - *committed;
+	why = dm_watch_fork(&shot, NULL, NULL);
+	if (*why)
+		return why;
+	*committed = shot.committed;
 	times = dm_read_number(dm_path(DM_FAIL "times"));
 	dm_disarm();
 
-	if (want.fails && pid > 0)
+	if (want.fails && !shot.err)
 		return "fork() worked, expected ENOMEM";
-	if (want.fails && seen != ENOMEM)
-		return say("fork() said %s, expected ENOMEM", strerror(seen));
-	if (!want.fails && pid < 0)
+	if (want.fails && shot.err != ENOMEM)
+		return say("fork() said %s, expected ENOMEM", strerror(shot.err));
+	if (!want.fails && shot.err)
 		return say("fork() said %s, but this point is not reached here",
-			   strerror(seen));
+			   strerror(shot.err));
 	if (times != !want.fails)
 		return say("times is %ld afterwards, expected %d", times,
 			   !want.fails);
@@ -85,10 +131,7 @@ static const char *shoot_once(enum dm_point point, int index, int err,
 		return why;
 	if (before.len != after.len || memcmp(before.text, after.text, after.len))
 		return "/proc/self/maps of the parent changed";
-	why = dm_get_stats(&stats[1]);
-	if (*why)
-		return why;
-	why = dm_compare_stats(&want, recovery, &stats[0], &stats[1]);
+	why = dm_compare_stats(&want, recovery, &shot.before, &shot.after);
 	if (*why)
 		return why;
 	why = dm_get_counts(&counts[1]);
@@ -130,12 +173,7 @@ const char *dm_shoot(enum dm_point point, int index, int err,
 	long committed;
 	int i;
 
-	/*
-	 * Committed_AS is exact but belongs to the whole system: another
-	 * process may map something in between. What a failed fork keeps, it
-	 * keeps every time.
-	 */
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < DM_TRIES; i++) {
 		why = shoot_once(point, index, err, recovery, rec, &committed);
 		if (*why) {
 			dm_disarm();

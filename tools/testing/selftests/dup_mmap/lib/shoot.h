@@ -3,8 +3,39 @@
 #ifndef DM_SHOOT_H
 #define DM_SHOOT_H
 
+#include <sys/types.h>
+
+#include "maps.h"
 #include "points.h"
 #include "record.h"
+
+/*
+ * Committed_AS is exact but belongs to the whole system: another process may map
+ * something in between. What a failed fork keeps, it keeps every time, so the
+ * fork is made again, so often at most, until Committed_AS has not moved.
+ */
+#define DM_TRIES	4
+
+/* One fork, and what it moved outside of this process. */
+struct dm_shot {
+	int err;		/* of fork(); 0: it worked */
+	struct dm_stats before, after;
+	long committed;		/* so many kB more in Committed_AS */
+};
+
+/*
+ * how() forks as dm_fork() does, and NULL is just that; 0 instead of a pid says
+ * that it could not try. If the fork works, the child has ended by itself
+ * afterwards, and no failure is counted.
+ */
+const char *dm_watch_fork(struct dm_shot *shot, pid_t (*how)(void *arg, int *err),
+			  void *arg);
+/*
+ * That fork has failed in dup_mmap(), at the step that the record names: ENOMEM,
+ * counted once, a record of this process and as the model has it.
+ */
+const char *dm_judge_shot(const struct dm_shot *shot, const struct dm_maps *maps,
+			  const char *recovery, struct dm_record *rec);
 
 /*
  * One fork with the failure armed, and everything that can be judged cheaply:
