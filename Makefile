@@ -24,7 +24,7 @@ rust-analyzer:
 
 # What a module build leaves in place; no kernel is needed to remove it.
 clean:
-	rm -rf build/*/module build/*/clippy build/*/selftests build/*/initramfs* build/*/broken* \
+	rm -rf build/*/module build/*/clippy build/*/selftests build/*/initramfs* build/*/mutants \
 		build/*/compile-fail build/*/rustdoc
 	rm -f Module.symvers modules.order rust-project.json rust/bindings/generated.rs rust/kunit/generated.rs .module-common.o
 	find . -path ./build -prune -o -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o \
@@ -48,8 +48,8 @@ check:
 quick:
 	@scripts/quick
 
-check-broken:
-	@scripts/check-broken
+mutants:
+	@scripts/mutants
 
 # Other page tables: not a part of "make check".
 check-64k:
@@ -85,7 +85,7 @@ help:
 	@echo 'make soak             hours of it: 100,000 failed forks, 100,000 values for each file'
 	@echo 'make kunit            the KUnit tests, which run when the module is loaded'
 	@echo 'make compile-fail     does what must not compile fail to'
-	@echo 'make check-broken     do the tests notice a recovery that is wrong on purpose'
+	@echo 'make mutants          do the tests notice mistakes made on purpose, one at a time'
 	@echo 'make check-64k        the tests on arm64 with pages of 64 kB'
 	@echo 'make kernel           build the patched kernel [FLAVOUR=lean|debug]'
 	@echo 'make                  the module only, for a kernel built already [KDIR=]'
@@ -101,4 +101,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check quick \
-	check-broken check-64k compile-fail kselftest soak kunit rustdoc lint patches-check help
+	mutants check-64k compile-fail kselftest soak kunit rustdoc lint patches-check help

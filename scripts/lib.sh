@@ -3,7 +3,7 @@
 # Common ground of the scripts; sourced, not run.
 #
 # Environment: ARCH (the host's), FLAVOUR (lean), V (1 shows the commands), JOBS,
-# TOOLCHAIN (host: no Debian root), DUP_MMAP_CACHE, BROKEN (see check-broken).
+# TOOLCHAIN (host: no Debian root), DUP_MMAP_CACHE.
 
 set -Eeuo pipefail
 # What no one foresaw does not end without a word.
@@ -100,11 +100,7 @@ arch_vars()
 	[ "$ARCH" != um ] || HEADERS=$OUT/headers
 	# Where the module's source is, and where it is built.
 	SRC=$TOP MOD=$OUT/module
-	if [ -n "${BROKEN:-}" ]; then
-		BREAK=$TOP/tools/testing/selftests/dup_mmap/broken/$BROKEN.patch
-		[ -f "$BREAK" ] || die "BROKEN=$BROKEN is unknown: there is no ${BREAK#"$TOP"/}"
-		SRC=$OUT/broken.src MOD=$OUT/broken
-	fi
+	[ -z "${MUTANT:-}" ] || SRC=$OUT/mutants/src MOD=$OUT/mutants/module
 }
 
 # Why User Mode Linux cannot run here; nothing if it can.

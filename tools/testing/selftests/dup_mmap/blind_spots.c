@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is easily wrong without a test noticing: counters to the exact number, the
+ * forks and tasks that nothing was asked of, what comes after something else, and
+ * names and values at the edge. Each of these was wrong on purpose once, and every
+ * other test passed.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dup_mmap.h"
+#include "kselftest_harness.h"
+
+#define OVERCOMMIT_MEMORY	"/proc/sys/vm/overcommit_memory"
+#define OVERCOMMIT_KBYTES	"/proc/sys/vm/overcommit_kbytes"
+#define OVERCOMMIT_RATIO	"/proc/sys/vm/overcommit_ratio"
+#define LARGE			(256ul << 20)
+#define NEVER			"2147483647"	/* more allocations than there are */
+
+static char text[131072];
+
+FIXTURE(spot) {
+	struct dm_saved saved;
+	struct dm_alloc alloc;
+	char overcommit[3][32];		/* in the order in which they are restored */
+};
+
+static const char * const overcommit[] = {
+	OVERCOMMIT_RATIO, OVERCOMMIT_KBYTES, OVERCOMMIT_MEMORY
+};
+
+static const char * const probability[] = {
+	"/sys/kernel/debug/failslab/probability",
+	"/sys/kernel/debug/fail_page_alloc/probability",
+};
+
+FIXTURE_SETUP(spot)
+{
+	int i;
+
+	dm_save(&self->saved);
+	for (i = 0; i < 3; i++)
+		dm_read_path(overcommit[i], self->overcommit[i],
+			     sizeof(self->overcommit[i]));
+}
+
+FIXTURE_TEARDOWN_PARENT(spot)
+{
+	int i;
+
+	/* Writing one of the first two sets the other to 0. */
+	for (i = 0; i < 3; i++)
+		if (i != 1 || strcmp(self->overcommit[i], "0\n"))
+			dm_write_path(overcommit[i], self->overcommit[i]);
+	/* Before the filters, which have kept all but one function out. */
+	for (i = 0; i < 2; i++)
+		dm_write_path(probability[i], "0");
+	dm_alloc_end(&self->alloc);
+	dm_restore(&self->saved);
+}
+
+/* 0 or the errno of a fork. */
+static int try_fork(void)
+{
+	int err;
+	pid_t pid = dm_fork(&err);
+
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return err;
+}
+
+/* Of the text from a line on that begins with "#". */
+static int count_lines(const char *p)
+{
+	int n = 0;
+
+	for (p = strchr(p, '\n'); p && p[1]; p = strchr(p + 1, '\n'))
+		n++;
+	return n;
+}
+
+/* Each in its own way: what fork() asks for, how much of it, and what fails. */
+TEST_F(spot, allocations_are_counted)
+{
+	static const struct {
+		const char *nth, *recovery_nth;
+		int err;
+		unsigned int failed, missed, injected;
+	} c[] = {
+		{ "1", "0", ENOMEM, 1, 0, 1 },
+		{ NEVER, "0", 0, 0, 1, 0 },
+		{ "1", NEVER, ENOMEM, 1, 1, 1 },
+		{ "0", NEVER, ENOMEM, 0, 1, 1 },
+		{ "0", "0", ENOMEM, 0, 0, 1 },
+	};
+	struct dm_stats a, b;
+	const char *why;
+	size_t i;
+
+	why = dm_alloc_begin(&self->alloc, "");
+	if (why)
+		SKIP(return, "%s", why);
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
+		ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
+		ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", c[i].nth));
+		ASSERT_EQ(0, dm_write(DM_FAIL "recovery-alloc-nth", c[i].recovery_nth));
+		ASSERT_STREQ("", dm_get_stats(&a));
+		EXPECT_EQ(c[i].err, try_fork()) TH_LOG("case %zu", i);
+		ASSERT_STREQ("", dm_get_stats(&b));
+		EXPECT_EQ(c[i].failed, b.allocs_failed - a.allocs_failed)
+			TH_LOG("case %zu", i);
+		EXPECT_EQ(c[i].missed, b.allocs_missed - a.allocs_missed)
+			TH_LOG("case %zu", i);
+		EXPECT_EQ(c[i].injected, b.injected - a.injected) TH_LOG("case %zu", i);
+	}
+}
+
+/* A task that has no fail-nth has none after its fork, and one that has, has it. */
+TEST_F(spot, fail_nth_is_put_back)
+{
+	const char *why = dm_alloc_begin(&self->alloc, NULL);
+
+	if (why)
+		SKIP(return, "%s", why);
+	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "recovery-alloc-nth", NEVER));
+	EXPECT_EQ(ENOMEM, try_fork());
+	EXPECT_EQ(0, dm_get_nth());
+
+	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", NEVER));
+	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dm_get_nth());
+
+	/* A dry run asks nobody, so nothing is taken off. */
+	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
+	ASSERT_EQ(0, dm_set_nth(1000));
+	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(1000, dm_get_nth());
+	EXPECT_EQ(0, dm_set_nth(0));
+}
+
+/*
+ * A large VMA that strict overcommit has no room for a second time: forks of this
+ * process fail there, and nobody has injected anything. Returns where it is.
+ */
+static char *overcommit_large(struct __test_metadata *_metadata)
+{
+	char *large = mmap(NULL, LARGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char kbytes[32];
+
+	ASSERT_NE(MAP_FAILED, large);
+	snprintf(kbytes, sizeof(kbytes), "%ld", dm_committed_as() + (long)(LARGE >> 11));
+	ASSERT_EQ(0, dm_write_path(OVERCOMMIT_KBYTES, kbytes));
+	ASSERT_EQ(0, dm_write_path(OVERCOMMIT_MEMORY, "2"));
+	return large;
+}
+
+/* What was asked for says nothing about it, and does nothing to its recovery. */
+TEST_F(spot, a_failure_that_came_by_itself)
+{
+	struct dm_stats a, b;
+	struct dm_record rec;
+	const char *why;
+
+	why = dm_alloc_begin(&self->alloc, "");
+	if (why)
+		SKIP(return, "%s", why);
+	overcommit_large(_metadata);
+	ASSERT_STREQ("", dm_arm(DM_ARCH_DUP_MMAP, -1, -EINTR));
+	ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", "7"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "recovery-alloc-nth", "1"));
+	ASSERT_STREQ("", dm_get_stats(&a));
+	EXPECT_EQ(ENOMEM, try_fork());
+	ASSERT_STREQ("", dm_get_stats(&b));
+	ASSERT_STREQ("", dm_get_record(&rec));
+	ASSERT_STREQ("vm-enough-memory", rec.point);
+	EXPECT_EQ('n', rec.injected);
+	EXPECT_EQ(-ENOMEM, rec.err);
+	EXPECT_EQ(0, rec.alloc_nth);
+	EXPECT_EQ(0, rec.recovery_alloc_nth);
+	EXPECT_EQ('n', rec.recovery_alloc_failed);
+	EXPECT_EQ(a.injected, b.injected);
+	EXPECT_EQ(a.allocs_failed, b.allocs_failed);
+	EXPECT_EQ(a.allocs_missed, b.allocs_missed);
+	EXPECT_EQ(1, dm_read_number(DM_DIR "/" DM_FAIL "times"));
+}
+
+/*
+ * An allocation that the fork can do without is one of its own step: when the fork
+ * fails at another step, by itself, that is not injected. Which allocations these
+ * are depends on the kernel and on what its caches have, so tries many.
+ */
+TEST_F(spot, a_failure_after_one_that_was_survived)
+{
+	static const enum dm_point points[] = {
+		DM_VM_AREA_DUP, DM_ANON_VMA_FORK, DM_COPY_PAGE_RANGE
+	};
+	int i, nth, seen = 0;
+	struct dm_stats a, b;
+	struct dm_record rec;
+	const char *why;
+	char nr[16];
+
+	why = dm_alloc_begin(&self->alloc, "");
+	if (why)
+		SKIP(return, "%s", why);
+	overcommit_large(_metadata);
+	for (i = 0; i < 600 && !seen; i++) {
+		nth = 1 + i / 3 % 10;
+		ASSERT_STREQ("", dm_arm(points[i % 3], 1, 0));
+		snprintf(nr, sizeof(nr), "%d", nth);
+		ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", nr));
+		ASSERT_STREQ("", dm_get_stats(&a));
+		ASSERT_EQ(ENOMEM, try_fork());
+		ASSERT_STREQ("", dm_get_stats(&b));
+		ASSERT_STREQ("", dm_get_record(&rec));
+		if (b.allocs_failed == a.allocs_failed ||
+		    strcmp(rec.point, "vm-enough-memory"))
+			continue;
+		seen++;
+		TH_LOG("%s, allocation %d", dm_points[points[i % 3]].name, nth);
+		EXPECT_EQ(a.injected + 1, b.injected);
+		EXPECT_EQ('n', rec.injected);
+		EXPECT_EQ(0, rec.alloc_nth);
+	}
+	if (!seen)
+		SKIP(return, "no allocation that this kernel can do without");
+}
+
+/* Armed or not, and whatever the rule covers. */
+TEST_F(spot, hits_of_steps_that_are_not_selected)
+{
+	static struct dm_maps maps;
+	struct dm_counts a, b;
+	struct dm_stats before, after;
+	unsigned long want;
+	int p, v, try;
+
+	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
+	ASSERT_STREQ("", dm_arm(DM_CLEAR_DONTCOPY, maps.nr, 0));
+	/* Others may fork at the same time. */
+	for (try = 0; try < 20; try++) {
+		ASSERT_STREQ("", dm_get_stats(&before));
+		ASSERT_STREQ("", dm_get_counts(&a));
+		ASSERT_EQ(0, try_fork());
+		ASSERT_STREQ("", dm_get_counts(&b));
+		ASSERT_STREQ("", dm_get_stats(&after));
+		if (after.forks - before.forks == 1)
+			break;
+	}
+	ASSERT_EQ(1, after.forks - before.forks);
+	for (p = 0; p < DM_NR_POINTS; p++) {
+		want = !dm_points[p].has_vma;
+		for (v = 0; v < maps.nr; v++)
+			want += dm_reached(p, &maps.vma[v]);
+		EXPECT_EQ(want, b.hits[p] - a.hits[p]) TH_LOG("%s", dm_points[p].name);
+	}
+}
+
+/* The framework says that a failure was forced, and this module which step it was. */
+TEST_F(spot, verbose_names_the_step)
+{
+	static const char line[] =
+		"FAULT_INJECTION: vm-area-dup, vma-index 1, alloc-nth 0\n";
+	bool said;
+	ssize_t n;
+	int fd, on;
+
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		SKIP(return, "/dev/kmsg: %s", strerror(errno));
+	for (on = 0; on < 2; on++) {
+		lseek(fd, 0, SEEK_END);
+		ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
+		ASSERT_EQ(0, dm_write(DM_FAIL "verbose", on ? "1" : "0"));
+		EXPECT_EQ(ENOMEM, try_fork());
+		dm_disarm();
+		said = false;
+		while ((n = read(fd, text, sizeof(text) - 1)) > 0) {
+			text[n] = '\0';
+			said |= !!strstr(text, line);
+		}
+		EXPECT_EQ(on, said);
+	}
+	close(fd);
+}
+
+TEST_F(spot, reset_clears_all_there_is_to_read)
+{
+	struct dm_stats stats;
+
+	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "recovery-alloc-nth", NEVER));
+	ASSERT_EQ(ENOMEM, try_fork());
+	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
+	ASSERT_EQ(0, try_fork());
+	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
+	EXPECT_GT(count_lines(text), 20);
+	ASSERT_GT(dm_read("log", text, sizeof(text)), 0);
+	EXPECT_EQ(1, count_lines(text));
+
+	dm_reset();
+	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
+	EXPECT_EQ(0, count_lines(text)) TH_LOG("%s", text);
+	ASSERT_GT(dm_read("log", text, sizeof(text)), 0);
+	EXPECT_STREQ("# dropped 0\n", text);
+	ASSERT_GT(dm_read("last", text, sizeof(text)), 0);
+	EXPECT_STREQ("none\n", text);
+	ASSERT_STREQ("", dm_get_stats(&stats));
+	EXPECT_EQ(0, stats.failed);
+	EXPECT_EQ(0, stats.injected);
+	EXPECT_EQ(0, stats.allocs_failed);
+	EXPECT_EQ(0, stats.allocs_missed);
+}
+
+/* Changes each file in a way that it takes, whatever it is for. */
+static void change(struct __test_metadata *_metadata, const char *file,
+		   const char *was)
+{
+	static const char * const values[] = { "3", "Y", "mt-dup", "-4" };
+	char now[128];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(values); i++) {
+		if (dm_write(file, values[i]))
+			continue;
+		ASSERT_GT(dm_read(file, now, sizeof(now)), 0);
+		if (strcmp(was, now))
+			return;
+	}
+	ASSERT_EQ(0, 1) TH_LOG("%s keeps its %s", file, was);
+}
+
+TEST_F(spot, reset_puts_every_file_back)
+{
+	static char name[40][300], was[40][128];
+	char now[128];
+	struct dirent *e;
+	int i, nr = 0;
+	DIR *d;
+
+	d = opendir(DM_DIR "/" DM_FAIL);
+	ASSERT_NE(NULL, d);
+	while ((e = readdir(d)) && nr < 40) {
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(name[nr], sizeof(name[nr]), DM_FAIL "%s", e->d_name);
+		ASSERT_GT(dm_read(name[nr], was[nr], sizeof(was[nr])), 0);
+		nr++;
+	}
+	closedir(d);
+	ASSERT_GT(nr, 15);
+	ASSERT_LT(nr, 40);
+	for (i = 0; i < nr; i++)
+		change(_metadata, name[i], was[i]);
+	dm_reset();
+	for (i = 0; i < nr; i++) {
+		ASSERT_GT(dm_read(name[i], now, sizeof(now)), 0);
+		EXPECT_STREQ(was[i], now) TH_LOG("%s", name[i]);
+	}
+}
+
+/* Fails at once, each time with another error. */
+static void fail_with(struct __test_metadata *_metadata, int from, int to)
+{
+	char error[16];
+	int i, err;
+
+	ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+	for (i = from; i <= to; i++) {
+		snprintf(error, sizeof(error), "%d", -i);
+		ASSERT_EQ(0, dm_write(DM_FAIL "errno", error));
+		ASSERT_EQ(-1, dm_fork(&err));
+	}
+	dm_disarm();
+}
+
+static void log_is(struct __test_metadata *_metadata, int dropped, int from, int to)
+{
+	char want[32], *line, *next;
+	int i;
+
+	ASSERT_GT(dm_read("log", text, sizeof(text)), 0);
+	EXPECT_EQ(1 + to - from, count_lines(text));
+	snprintf(want, sizeof(want), "# dropped %d\n", dropped);
+	EXPECT_TRUE(strstr(text, want) == text) TH_LOG("%.20s", text);
+	line = strchr(text, '\n') + 1;
+	for (i = from; i <= to && *line; i++, line = next) {
+		next = strchr(line, '\n');
+		ASSERT_NE(NULL, next);
+		*next++ = '\0';
+		snprintf(want, sizeof(want), " errno=%d ", -i);
+		ASSERT_NE(NULL, strstr(line, want)) TH_LOG("no%sin %s", want, line);
+	}
+}
+
+/* All of its places were overwritten twice, and again after it was cleared. */
+TEST_F(spot, the_log_goes_round)
+{
+	struct dm_record rec;
+
+	fail_with(_metadata, 1, 600);
+	log_is(_metadata, 600 - 256, 600 - 255, 600);
+	dm_reset();
+	fail_with(_metadata, 1001, 1003);
+	log_is(_metadata, 0, 1001, 1003);
+	ASSERT_STREQ("", dm_get_record(&rec));
+	EXPECT_EQ(-1003, rec.err);
+	fail_with(_metadata, 1004, 1260);
+	log_is(_metadata, 4, 1005, 1260);
+}
+
+static int nr_steps(struct __test_metadata *_metadata, int *dropped)
+{
+	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
+	ASSERT_EQ(0, try_fork());
+	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
+	ASSERT_EQ(1, sscanf(text, "# point vma-index vma allocations (dropped %d)\n",
+			    dropped));
+	return count_lines(text);
+}
+
+/* Every allocation fails that is for the list, and no other one. */
+TEST_F(spot, steps_that_are_dropped_are_counted)
+{
+	int nr, left, dropped;
+	const char *why;
+	size_t i;
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
+	nr = nr_steps(_metadata, &dropped);
+	ASSERT_EQ(0, dropped);
+	ASSERT_GT(nr, 20);
+
+	why = dm_alloc_begin(&self->alloc, "kvrealloc_node_align_noprof");
+	if (why)
+		SKIP(return, "%s", why);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, dm_write_path(probability[i], "100"));
+	left = nr_steps(_metadata, &dropped);
+	EXPECT_EQ(0, left);
+	EXPECT_EQ(nr, dropped);
+}
+
+/* A value is what was written but for one newline: white space is no part of it. */
+TEST_F(spot, no_white_space)
+{
+	static const struct {
+		const char *file, *value;
+	} f[] = {
+		{ "recovery", "rust" },		{ DM_FAIL "point", "any" },
+		{ DM_FAIL "vma-index", "7" },	{ DM_FAIL "vma-addr", "4096" },
+		{ DM_FAIL "errno", "-4" },	{ DM_FAIL "alloc-nth", "7" },
+		{ DM_FAIL "recovery-alloc-nth", "7" },
+		{ DM_FAIL "dry-run", "N" },
+	};
+	static const char * const form[] = {
+		"%s ", " %s", "%s\t", "%s\n\n", "%s\r\n", "\n%s", "%s \n",
+	};
+	char value[64];
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(f); i++) {
+		ASSERT_EQ(0, dm_write(f[i].file, f[i].value));
+		for (k = 0; k < ARRAY_SIZE(form); k++) {
+			snprintf(value, sizeof(value), form[k], f[i].value);
+			EXPECT_EQ(-EINVAL, dm_write(f[i].file, value))
+				TH_LOG("'%s' to %s", value, f[i].file);
+		}
+	}
+}
+
+/* reset takes any text, so only its length can be wrong. */
+TEST_F(spot, sixty_three_bytes_and_no_more)
+{
+	char value[65];
+
+	memset(value, 'x', sizeof(value));
+	EXPECT_EQ(0, dm_write_bytes("reset", value, 63, 0));
+	EXPECT_EQ(-EINVAL, dm_write_bytes("reset", value, 64, 0));
+	EXPECT_EQ(-EINVAL, dm_write_bytes("reset", value, 65, 0));
+}
+
+/* Objects of the cache that each open file has one of; freed ones do not count. */
+static long nr_seq_files(void)
+{
+	dm_write_path("/sys/kernel/slab/seq_file/shrink", "1");
+	return dm_read_number("/sys/kernel/slab/seq_file/objects");
+}
+
+TEST_F(spot, open_files_leave_nothing)
+{
+	const int nr = 500;
+	long before = nr_seq_files();
+	int i;
+
+	if (before < 0)
+		SKIP(return, "no /sys/kernel/slab/seq_file/objects (CONFIG_SLUB_DEBUG)");
+	for (i = 0; i < nr; i++)
+		ASSERT_GT(dm_read("last", text, sizeof(text)), 0);
+	/* A few may still be in use as the cache sees it. */
+	EXPECT_LT(nr_seq_files(), before + nr / 2);
+}
+
+/* Whatever a task calls itself, its record has a line for that and no more. */
+TEST_F(spot, comm_is_one_line_and_all_of_it)
+{
+	static const struct {
+		const char *name, *reads;
+	} c[] = {
+		{ "a\nerrno: 5\n", "a\\nerrno: 5\\n" },
+		{ "\x01\xff\t\\", "\\x01\\xff\\t\\\\" },
+		{ "fifteen bytes..", "fifteen bytes.." },
+	};
+	struct dm_record rec;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
+		ASSERT_EQ(0, prctl(PR_SET_NAME, c[i].name));
+		ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
+		EXPECT_EQ(ENOMEM, try_fork());
+		ASSERT_STREQ("", dm_get_record(&rec));
+		EXPECT_STREQ(c[i].reads, rec.comm);
+		EXPECT_EQ(-ENOMEM, rec.err);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	dm_skip_unless_available();
+	return test_harness_run(argc, argv);
+}
