@@ -20,6 +20,8 @@
 
 #include "dup_mmap.h"
 
+#define KEPT	"nothing is kept"
+
 static const char * const recoveries[] = { "rust", "upstream" };
 
 /* What a process has to do, and, shared with it, what it found. */
@@ -179,34 +181,24 @@ static bool nothing_is_kept(const struct dm_counters *before)
 	return false;
 }
 
-int main(void)
+/* One result for each, or for the one of that name only. */
+static void judge_each(const char *only, unsigned long taint)
 {
-	struct dm_counters before;
-	struct dm_saved saved;
-	unsigned long taint;
 	char name[64];
 	int k, pos;
 
-	dm_skip_unless_available();
-	ksft_print_header();
-	task = mmap(NULL, sizeof(*task), PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (task == MAP_FAILED)
-		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
-	ksft_set_plan(DM_NR_KINDS * DM_NR_POSITIONS + 1);
-	taint = dm_taint();
-	dm_save(&saved);
-	/* Whatever is allocated once and kept on purpose, is after this. */
-	fail_all(NULL, DM_COPY_PAGE_RANGE);
-	dm_settle(&before);
 	for (k = 0; k < DM_NR_KINDS; k++) {
 		for (pos = 0; pos < DM_NR_POSITIONS; pos++) {
-			/* A damaged kernel proves nothing, and may hang. */
-			if (dm_taint() != taint)
-				ksft_exit_fail_msg("the kernel has complained\n");
-			start_task(judge_all, k, pos);
 			snprintf(name, sizeof(name), "%s, %s", dm_kind_names[k],
 				 dm_position_names[pos]);
+			if (only && strcmp(only, name))
+				continue;
+			/* A damaged kernel proves nothing, and may hang. */
+			if (dm_taint() != taint) {
+				ksft_test_result_fail("%s: not after a splat\n", name);
+				continue;
+			}
+			start_task(judge_all, k, pos);
 			if (task->skip[0] && !task->wrong)
 				ksft_test_result_code(KSFT_SKIP, name, "%s", task->skip);
 			else
@@ -214,11 +206,49 @@ int main(void)
 		}
 	}
 	dm_reset();
+}
+
+static void judge_all_and_count(unsigned long taint)
+{
+	struct dm_counters before;
+
+	/* Whatever is allocated once and kept on purpose, is after this. */
+	fail_all(NULL, DM_COPY_PAGE_RANGE);
+	dm_settle(&before);
+	judge_each(NULL, taint);
 	if (dm_have_slab())
-		ksft_test_result(nothing_is_kept(&before), "nothing is kept\n");
+		ksft_test_result(nothing_is_kept(&before), KEPT "\n");
 	else
-		ksft_test_result_code(KSFT_SKIP, "nothing is kept",
+		ksft_test_result_code(KSFT_SKIP, KEPT,
 				      "no /sys/kernel/slab/*/objects (CONFIG_SLUB_DEBUG)");
+}
+
+/* usage: failure_points [-r NAME], to run only one of the tests. */
+int main(int argc, char **argv)
+{
+	const char *only = NULL;
+	struct dm_saved saved;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "r:")) != -1) {
+		if (opt != 'r')
+			return KSFT_FAIL;
+		only = optarg;
+	}
+	dm_skip_unless_available();
+	ksft_print_header();
+	task = mmap(NULL, sizeof(*task), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (task == MAP_FAILED)
+		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
+	dm_save(&saved);
+	if (only && strcmp(only, KEPT)) {
+		ksft_set_plan(1);
+		judge_each(only, dm_taint());
+	} else {
+		ksft_set_plan(DM_NR_KINDS * DM_NR_POSITIONS + 1);
+		judge_all_and_count(dm_taint());
+	}
 	dm_restore(&saved);
 	ksft_finished();
 }
