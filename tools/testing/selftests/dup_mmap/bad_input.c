@@ -741,6 +741,7 @@ TEST_F(file, root_only)
 TEST_F(file, reset)
 {
 	static const char * const texts[] = { "1", "0", "x", "\n", "anything goes" };
+	static struct dm_series series;
 	struct dm_counts counts;
 	struct dm_record rec;
 	struct dm_stats stats;
@@ -749,7 +750,8 @@ TEST_F(file, reset)
 
 	for (i = 0; i < ARRAY_SIZE(texts); i++) {
 		ASSERT_STREQ("", dm_use_recovery("upstream"));
-		ASSERT_STREQ("", dm_shoot(DM_VM_AREA_DUP, 2, -4, "upstream", &rec));
+		ASSERT_STREQ("", dm_begin_series(&series, "upstream"));
+		ASSERT_STREQ("", dm_shoot(&series, DM_VM_AREA_DUP, 2, -4, &rec));
 		ASSERT_EQ(0, dm_write(DM_FAIL "probability", "50"));
 		ASSERT_EQ(0, dm_write(DM_FAIL "interval", "9"));
 		ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));

@@ -94,9 +94,12 @@ TEST_F_TIMEOUT(ldt, allocation_fails, 120)
 
 TEST_F(ldt, injected)
 {
+	static struct dm_series series;
 	struct dm_record rec;
 
-	EXPECT_STREQ("", dm_shoot(DM_ARCH_DUP_MMAP, -1, 0, variant->recovery, &rec));
+	ASSERT_STREQ("", dm_begin_series(&series, variant->recovery));
+	EXPECT_STREQ("", dm_shoot(&series, DM_ARCH_DUP_MMAP, -1, 0, &rec));
+	dm_end_series();
 	EXPECT_STREQ("", check(self));
 	EXPECT_EQ(0, dm_fork_run(child_has_it, self));
 }

@@ -76,30 +76,31 @@ static void print_record(const char *recovery, enum dm_point point, int index)
 }
 
 /* All VMAs of the plan at one point; -1 where a point has none. */
-static void run(const char *recovery, enum dm_point point)
+static void run(struct dm_series *series, enum dm_point point)
 {
 	const int nr = dm_points[point].has_vma ? ARRAY_SIZE(vmas) - 1 : 0;
 	struct dm_record rec;
-	const char *why = dm_use_recovery(recovery);
+	const char *why = "";
 	int v, failed = 0;
 
 	for (v = nr ? 0 : -1; v < nr && !*why; v++) {
-		why = dm_shoot(point, v, 0, recovery, &rec);
+		why = dm_shoot(series, point, v, 0, &rec);
 		if (*why) {
 			ksft_print_msg("VMA %d: %s\n", v, why);
 		} else if (!rec.none) {
-			print_record(recovery, point, v);
+			print_record(series->recovery, point, v);
 			failed++;
 		}
 	}
 	if (!*why && !failed)
 		ksft_print_msg("no fork failed\n");
-	ksft_test_result(!*why && failed, "%s %s\n", recovery,
+	ksft_test_result(!*why && failed, "%s %s\n", series->recovery,
 			 dm_points[point].name);
 }
 
 int main(void)
 {
+	static struct dm_series series;
 	static struct dm_maps maps;
 	struct dm_saved saved;
 	const char *why;
@@ -119,9 +120,15 @@ int main(void)
 				   why);
 	ksft_set_plan(ARRAY_SIZE(recoveries) * DM_NR_POINTS);
 	dm_save(&saved);
-	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
+	for (r = 0; r < ARRAY_SIZE(recoveries); r++) {
+		why = dm_use_recovery(recoveries[r]);
+		if (!*why)
+			why = dm_begin_series(&series, recoveries[r]);
+		if (*why)
+			ksft_exit_fail_msg("%s\n", why);
 		for (p = 0; p < DM_NR_POINTS; p++)
-			run(recoveries[r], p);
+			run(&series, p);
+	}
 	dm_restore(&saved);
 	ksft_finished();
 }

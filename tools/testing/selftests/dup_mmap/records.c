@@ -8,6 +8,7 @@
 #include "kselftest_harness.h"
 
 static char text[8192];
+static struct dm_series series;
 
 FIXTURE(record) {
 	struct dm_saved saved;
@@ -52,10 +53,11 @@ TEST_F(record, last_has_its_keys_in_order)
 	};
 	struct dm_record rec;
 
-	ASSERT_STREQ("", dm_shoot(DM_VM_AREA_DUP, 1, 0, self->saved.recovery, &rec));
+	ASSERT_STREQ("", dm_begin_series(&series, self->saved.recovery));
+	ASSERT_STREQ("", dm_shoot(&series, DM_VM_AREA_DUP, 1, 0, &rec));
 	check_keys(_metadata, "last", keys);
 	/* Also when most of them have nothing to say. */
-	ASSERT_STREQ("", dm_shoot(DM_MT_DUP, -1, 0, self->saved.recovery, &rec));
+	ASSERT_STREQ("", dm_shoot(&series, DM_MT_DUP, -1, 0, &rec));
 	check_keys(_metadata, "last", keys);
 }
 
@@ -63,7 +65,8 @@ TEST_F(record, last_is_none_after_reset)
 {
 	struct dm_record rec;
 
-	ASSERT_STREQ("", dm_shoot(DM_MT_DUP, -1, 0, self->saved.recovery, &rec));
+	ASSERT_STREQ("", dm_begin_series(&series, self->saved.recovery));
+	ASSERT_STREQ("", dm_shoot(&series, DM_MT_DUP, -1, 0, &rec));
 	ASSERT_EQ(0, dm_write("reset", "1"));
 	ASSERT_GT(dm_read("last", text, sizeof(text)), 0);
 	ASSERT_STREQ("none\n", text);
@@ -490,9 +493,9 @@ TEST_F(point, errno_is_what_dup_mmap_returned)
 
 	/* No VMA of this program itself gets to clear-dontcopy. */
 	ASSERT_EQ(NULL, dm_build(&l, DM_DONTFORK, DM_MIDDLE));
+	ASSERT_STREQ("", dm_begin_series(&series, self->saved.recovery));
 	for (i = 0; i < ARRAY_SIZE(errs); i++) {
-		ASSERT_STREQ("", dm_shoot(variant->point, -1, errs[i],
-					  self->saved.recovery, &rec))
+		ASSERT_STREQ("", dm_shoot(&series, variant->point, -1, errs[i], &rec))
 			TH_LOG("errno %d", errs[i]);
 		ASSERT_FALSE(rec.none);
 	}

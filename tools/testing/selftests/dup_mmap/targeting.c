@@ -123,24 +123,25 @@ TEST_F(target, points_without_a_vma_have_no_index)
 	static const enum dm_point p[] = {
 		DM_MMAP_WRITE_LOCK, DM_MT_DUP, DM_ARCH_DUP_MMAP
 	};
+	static struct dm_series series;
 	struct dm_record rec;
 	size_t i;
 
+	ASSERT_STREQ("", dm_begin_series(&series, self->saved.recovery));
 	/* Fork has to work with these: dm_shoot() knows. */
 	for (i = 0; i < ARRAY_SIZE(p); i++)
-		EXPECT_STREQ("", dm_shoot(p[i], 0, 0, self->saved.recovery, &rec));
+		EXPECT_STREQ("", dm_shoot(&series, p[i], 0, 0, &rec));
 }
 
 TEST_F(target, no_such_vma)
 {
-	static struct dm_maps maps;
+	static struct dm_series series;
 	struct dm_record rec;
 
-	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
-	EXPECT_STREQ("", dm_shoot(DM_VM_AREA_DUP, maps.nr, 0, self->saved.recovery, &rec));
+	ASSERT_STREQ("", dm_begin_series(&series, self->saved.recovery));
+	EXPECT_STREQ("", dm_shoot(&series, DM_VM_AREA_DUP, series.maps.nr, 0, &rec));
 	EXPECT_TRUE(rec.none);
-	EXPECT_STREQ("", dm_shoot(DM_VM_AREA_DUP, maps.nr - 1, 0, self->saved.recovery,
-				  &rec));
+	EXPECT_STREQ("", dm_shoot(&series, DM_VM_AREA_DUP, series.maps.nr - 1, 0, &rec));
 }
 
 TEST_F(target, fail_nth_counts_vmas)

@@ -153,10 +153,11 @@ static pid_t fork_with_nth(void *arg, int *err)
 }
 
 /* One fork with the n-th of the allocations failing; *used: there was one. */
-static const char *fail_alloc_once(int nth, enum dm_point point,
-				   const char *recovery, bool *forked, bool *used)
+static const char *fail_alloc_once(int nth, const struct dm_maps *before,
+				   enum dm_point point, const char *recovery,
+				   bool *forked, bool *used)
 {
-	static struct dm_maps before, after;
+	static struct dm_maps after;
 	static struct dm_record rec;
 	unsigned long taint = dm_taint();
 	struct nth n = { .nth = nth };
@@ -164,9 +165,6 @@ static const char *fail_alloc_once(int nth, enum dm_point point,
 	const char *why;
 	int try;
 
-	why = dm_get_maps_and_flags(&before);
-	if (*why)
-		return why;
 	for (try = 0; try < DM_TRIES; try++) {
 		why = dm_watch_fork(&shot, fork_with_nth, &n);
 		if (*why)
@@ -180,14 +178,14 @@ static const char *fail_alloc_once(int nth, enum dm_point point,
 		why = dm_get_maps(&after);
 		if (*why)
 			return why;
-		if (before.len != after.len ||
-		    memcmp(before.text, after.text, after.len))
+		if (before->len != after.len ||
+		    memcmp(before->text, after.text, after.len))
 			return "/proc/self/maps of the parent changed";
 		if (shot.after.injected != shot.before.injected)
 			return say("stats: injected grew by %lu",
 				   shot.after.injected - shot.before.injected);
 		if (!*forked) {
-			why = dm_judge_shot(&shot, &before, recovery, &rec);
+			why = dm_judge_shot(&shot, before, recovery, &rec);
 			if (*why)
 				return why;
 			if (dm_point_of(rec.point) != point)
@@ -204,11 +202,15 @@ const char *dm_fail_allocs(enum dm_point point, const char *recovery,
 			   const char *(*check)(void *arg), void *arg,
 			   int at_least, int *failed)
 {
+	static struct dm_maps before;
 	static char text[600];
 	bool forked, used;
 	const char *why;
 	int pass, nth;
 
+	why = dm_get_maps_and_flags(&before);
+	if (*why)
+		return why;
 	/* This module's attribute does not count. */
 	if (dm_write(DM_FAIL "require-end", "0"))
 		return "writing " DM_FAIL "require-end";
@@ -221,7 +223,8 @@ const char *dm_fail_allocs(enum dm_point point, const char *recovery,
 		for (nth = 1, used = true; used; nth++) {
 			if (nth == 1000)
 				return "there is no end to it";
-			why = fail_alloc_once(nth, point, recovery, &forked, &used);
+			why = fail_alloc_once(nth, &before, point, recovery, &forked,
+					      &used);
 			if (!*why)
 				why = check(arg);
 			if (*why) {

@@ -214,7 +214,7 @@ const char *dm_build(struct dm_layout *l, enum dm_kind kind,
 	return NULL;
 }
 
-const char *dm_check_layout(struct dm_layout *l)
+const char *dm_check_layout(const struct dm_layout *l)
 {
 	if (dm_sum(l->addr, l->len) != l->sum)
 		return "the memory of the parent changed";

@@ -37,7 +37,7 @@ struct dm_layout {
 /* NULL, or why this machine can't have such a VMA at this position. */
 const char *dm_build(struct dm_layout *l, enum dm_kind kind,
 		     enum dm_position position);
-const char *dm_check_layout(struct dm_layout *l);
+const char *dm_check_layout(const struct dm_layout *l);
 const char *dm_check_clean_fork(struct dm_layout *l);
 const char *dm_unbuild(struct dm_layout *l);
 

@@ -93,36 +93,60 @@ void dm_restore(const struct dm_saved *saved)
 		dm_use_recovery(saved->recovery);
 }
 
-const char *dm_arm(enum dm_point point, int index, int err)
+struct setting {
+	const char *name, *text;
+};
+
+static const char *write_settings(const struct setting *s, size_t nr)
 {
-	char nr[16], error[16];
-	const struct {
-		const char *name, *text;
-	} w[] = {
-		{ DM_FAIL "probability", "0" },
+	int ret;
+
+	for (; nr; nr--, s++) {
+		ret = dm_write(s->name, s->text);
+		if (ret)
+			return say("writing %s to %s: %s", s->text, s->name,
+				   strerror(-ret));
+	}
+	return "";
+}
+
+const char *dm_arm_nothing(void)
+{
+	static const struct setting settings[] = {
+		{ DM_FAIL "times", "0" },
 		{ DM_FAIL "task-filter", "Y" },
 		{ DM_FAIL "verbose", "0" },	/* no stack dump on the console */
-		{ DM_FAIL "times", "1" },
+		{ DM_FAIL "probability", "100" },
+	};
+	const char *why = write_settings(settings, ARRAY_SIZE(settings));
+	int ret;
+
+	if (*why)
+		return why;
+	ret = dm_write_path("/proc/self/make-it-fail", "1");
+	return ret ? say("writing make-it-fail: %s", strerror(-ret)) : "";
+}
+
+const char *dm_aim(enum dm_point point, int index, int err)
+{
+	char nr[16], error[16];
+	const struct setting settings[] = {
 		{ DM_FAIL "point", dm_points[point].name },
 		{ DM_FAIL "vma-index", nr },
 		{ DM_FAIL "errno", error },
-		{ DM_FAIL "probability", "100" },
+		{ DM_FAIL "times", "1" },
 	};
-	size_t i;
-	int ret;
 
 	snprintf(nr, sizeof(nr), "%d", index);
 	snprintf(error, sizeof(error), "%d", err);
-	for (i = 0; i < ARRAY_SIZE(w); i++) {
-		ret = dm_write(w[i].name, w[i].text);
-		if (ret)
-			return say("writing %s to %s: %s", w[i].text, w[i].name,
-				   strerror(-ret));
-	}
-	ret = dm_write_path("/proc/self/make-it-fail", "1");
-	if (ret)
-		return say("writing make-it-fail: %s", strerror(-ret));
-	return "";
+	return write_settings(settings, ARRAY_SIZE(settings));
+}
+
+const char *dm_arm(enum dm_point point, int index, int err)
+{
+	const char *why = dm_arm_nothing();
+
+	return *why ? why : dm_aim(point, index, err);
 }
 
 void dm_disarm(void)

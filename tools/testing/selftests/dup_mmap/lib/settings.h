@@ -34,10 +34,13 @@ void dm_save(struct dm_saved *saved);
 void dm_restore(const struct dm_saved *saved);
 
 /*
- * Arm a failure for this task only, once. A fork made by anyone else, the test
- * harness included, must not fail. Settings not named here are as dm_reset()
- * leaves them.
+ * Failures of this task only: a fork made by anyone else, the test harness
+ * included, must not fail. None yet; then each dm_aim() is for one. Settings not
+ * named here are as dm_reset() leaves them.
  */
+const char *dm_arm_nothing(void);
+const char *dm_aim(enum dm_point point, int index, int err);
+/* Both. */
 const char *dm_arm(enum dm_point point, int index, int err);
 void dm_disarm(void);
 

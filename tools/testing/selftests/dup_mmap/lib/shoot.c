@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -14,14 +14,16 @@
 #include "settings.h"
 #include "shoot.h"
 
-int dm_nr_fds(void)
+/* Open files of this process, of the first few. */
+static int nr_fds(void)
 {
-	int fd, n = 0;
+	struct pollfd fds[64] = {};
+	size_t i;
 
-	for (fd = 0; fd < 64; fd++)
-		if (fcntl(fd, F_GETFD) >= 0)
-			n++;
-	return n;
+	for (i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i].fd = i;
+	/* Says which ones are none. */
+	return ARRAY_SIZE(fds) - poll(fds, ARRAY_SIZE(fds), 0);
 }
 
 const char *dm_watch_fork(struct dm_shot *shot, pid_t (*how)(void *arg, int *err),
@@ -75,40 +77,53 @@ const char *dm_judge_shot(const struct dm_shot *shot, const struct dm_maps *maps
 	return "";
 }
 
-static const char *shoot_once(enum dm_point point, int index, int err,
-			      const char *recovery, struct dm_record *rec,
-			      long *committed)
+const char *dm_begin_series(struct dm_series *s, const char *recovery)
 {
-	static struct dm_maps before, after;
+	const char *why = dm_get_maps_and_flags(&s->maps);
+
+	if (*why)
+		return why;
+	s->recovery = recovery;
+	s->taint = dm_taint();
+	s->fds = nr_fds();
+	dm_read_path("/proc/self/comm", s->comm, sizeof(s->comm));
+	s->comm[strcspn(s->comm, "\n")] = '\0';
+	return dm_arm_nothing();
+}
+
+void dm_end_series(void)
+{
+	dm_disarm();
+}
+
+static const char *shoot_once(struct dm_series *s, enum dm_point point, int index,
+			      int err, struct dm_record *rec, long *committed)
+{
+	static struct dm_maps after;
 	static struct dm_counts counts[2];
 	static struct dm_expect want;
 	static char last[2][4096];
-	char comm[32];
 	const char *why;
 	struct dm_shot shot;
-	int fds;
-	unsigned long taint = dm_taint();
 	long times;
 
-	why = dm_get_maps_and_flags(&before);
-	if (*why)
-		return why;
-	dm_model(&before, point, index, err, &want);
+	dm_model(&s->maps, point, index, err, &want);
 	why = dm_get_counts(&counts[0]);
 	if (*why)
 		return why;
-	dm_read("last", last[0], sizeof(last[0]));
-	why = dm_arm(point, index, err);
+	if (!want.fails)
+		dm_read("last", last[0], sizeof(last[0]));
+	why = dm_aim(point, index, err);
 	if (*why)
 		return why;
 
-	fds = dm_nr_fds();
 	why = dm_watch_fork(&shot, NULL, NULL);
 	if (*why)
 		return why;
 	*committed = shot.committed;
 	times = dm_read_number(dm_path(DM_FAIL "times"));
-	dm_disarm();
+	if (times)
+		dm_write(DM_FAIL "times", "0");
 
 	if (want.fails && !shot.err)
 		return "fork() worked, expected ENOMEM";
@@ -120,18 +135,18 @@ static const char *shoot_once(enum dm_point point, int index, int err,
 	if (times != !want.fails)
 		return say("times is %ld afterwards, expected %d", times,
 			   !want.fails);
-	if (dm_taint() != taint)
+	if (dm_taint() != s->taint)
 		return say("the kernel complained (taint %#lx, was %#lx): see dmesg",
-			   dm_taint(), taint);
-	if (dm_nr_fds() != fds)
-		return say("%d open files, expected %d", dm_nr_fds(), fds);
+			   dm_taint(), s->taint);
+	if (nr_fds() != s->fds)
+		return say("%d open files, expected %d", nr_fds(), s->fds);
 
 	why = dm_get_maps(&after);
 	if (*why)
 		return why;
-	if (before.len != after.len || memcmp(before.text, after.text, after.len))
+	if (s->maps.len != after.len || memcmp(s->maps.text, after.text, after.len))
 		return "/proc/self/maps of the parent changed";
-	why = dm_compare_stats(&want, recovery, &shot.before, &shot.after);
+	why = dm_compare_stats(&want, s->recovery, &shot.before, &shot.after);
 	if (*why)
 		return why;
 	why = dm_get_counts(&counts[1]);
@@ -152,31 +167,29 @@ static const char *shoot_once(enum dm_point point, int index, int err,
 	why = dm_get_record(rec);
 	if (*why)
 		return why;
-	why = dm_compare(&before, &want, point, recovery, rec);
+	why = dm_compare(&s->maps, &want, point, s->recovery, rec);
 	if (*why)
 		return why;
 	if (rec->injected != 'y')
 		return "last: injected is n, expected y";
 	if (rec->pid != getpid())
 		return say("last: pid is %d, expected %d", rec->pid, getpid());
-	dm_read_path("/proc/self/comm", comm, sizeof(comm));
-	comm[strcspn(comm, "\n")] = '\0';
-	if (strcmp(rec->comm, comm))
-		return say("last: comm is %s, expected %s", rec->comm, comm);
+	if (strcmp(rec->comm, s->comm))
+		return say("last: comm is %s, expected %s", rec->comm, s->comm);
 	return "";
 }
 
-const char *dm_shoot(enum dm_point point, int index, int err,
-		     const char *recovery, struct dm_record *rec)
+const char *dm_shoot(struct dm_series *s, enum dm_point point, int index, int err,
+		     struct dm_record *rec)
 {
 	const char *why;
 	long committed;
 	int i;
 
 	for (i = 0; i < DM_TRIES; i++) {
-		why = shoot_once(point, index, err, recovery, rec, &committed);
+		why = shoot_once(s, point, index, err, rec, &committed);
 		if (*why) {
-			dm_disarm();
+			dm_write(DM_FAIL "times", "0");
 			return why;
 		}
 		if (!committed)
@@ -188,24 +201,23 @@ const char *dm_shoot(enum dm_point point, int index, int err,
 const char *dm_shoot_around(const void *addr, const char *recovery,
 			    const char *(*check)(void *arg), void *arg)
 {
-	static struct dm_maps maps;
+	static struct dm_series s;
 	static char text[600];
 	struct dm_record rec;
 	const char *why;
 	int p, at, index;
 
-	why = dm_get_maps(&maps);
+	why = dm_begin_series(&s, recovery);
 	if (*why)
 		return why;
-	index = dm_index_of(&maps, addr);
-	if (index < 0 || index + 1 == maps.nr)
+	index = dm_index_of(&s.maps, addr);
+	if (index < 0 || index + 1 == s.maps.nr)
 		return say("no VMA at %p, or none after it", addr);
 	for (at = index; at <= index + 1; at++) {
 		for (p = 0; p < DM_NR_POINTS; p++) {
 			if (!dm_points[p].has_vma && at != index)
 				continue;
-			why = dm_shoot(p, dm_points[p].has_vma ? at : -1, 0,
-				       recovery, &rec);
+			why = dm_shoot(&s, p, dm_points[p].has_vma ? at : -1, 0, &rec);
 			if (!*why)
 				why = check(arg);
 			if (!*why)
@@ -213,8 +225,10 @@ const char *dm_shoot_around(const void *addr, const char *recovery,
 			snprintf(text, sizeof(text), "%s, %s VMA: %s",
 				 dm_points[p].name, at == index ? "this" : "next",
 				 why);
+			dm_end_series();
 			return text;
 		}
 	}
+	dm_end_series();
 	return "";
 }

@@ -38,11 +38,27 @@ const char *dm_judge_shot(const struct dm_shot *shot, const struct dm_maps *maps
 			  const char *recovery, struct dm_record *rec);
 
 /*
+ * Shots of one process at one address space under one recovery, and what is looked
+ * up once for all of them: the flags of the VMAs above all, which are in smaps.
+ */
+struct dm_series {
+	const char *recovery;
+	unsigned long taint;
+	int fds;
+	char comm[32];
+	struct dm_maps maps;	/* must be as it was after each shot */
+};
+
+/* The recovery is the active one. In between no fork fails but those shot at. */
+const char *dm_begin_series(struct dm_series *s, const char *recovery);
+void dm_end_series(void);
+
+/*
  * One fork with the failure armed, and everything that can be judged cheaply:
  * what fork() said, the record, the counters, the parent and Committed_AS.
  */
-const char *dm_shoot(enum dm_point point, int index, int err,
-		     const char *recovery, struct dm_record *rec);
+const char *dm_shoot(struct dm_series *s, enum dm_point point, int index, int err,
+		     struct dm_record *rec);
 
 /*
  * Every point at the VMA of addr, then those of the VMA after it, so that the
@@ -51,7 +67,5 @@ const char *dm_shoot(enum dm_point point, int index, int err,
  */
 const char *dm_shoot_around(const void *addr, const char *recovery,
 			    const char *(*check)(void *arg), void *arg);
-
-int dm_nr_fds(void);
 
 #endif /* DM_SHOOT_H */
