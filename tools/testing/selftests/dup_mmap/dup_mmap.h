@@ -23,6 +23,7 @@
 
 #include "lib/allocations.h"
 #include "lib/counters.h"
+#include "lib/drain.h"
 #include "lib/fork.h"
 #include "lib/io.h"
 #include "lib/layouts.h"

@@ -301,6 +301,8 @@ int main(int argc, char **argv)
 	enough = (unsigned long *)(workers + MAX_WORKERS);
 	/* None counts but this module's own. */
 	why = dm_alloc_begin(&alloc, NULL);
+	if (!why)
+		why = dm_uncountable();
 	if (why) {
 		dm_alloc_end(&alloc);
 		ksft_exit_skip("%s\n", why);
@@ -309,7 +311,7 @@ int main(int argc, char **argv)
 	dm_save(&saved);
 	dm_write(DM_FAIL "verbose", "0");
 	dm_write(DM_FAIL "times", "-1");
-	dm_settle(&before);
+	dm_get_counters(&before);
 	/* Those of vmalloc stay, where the stacks of so many tasks were. */
 	if (failures == MANY)
 		before.v[DM_PAGE_TABLES] += 512;

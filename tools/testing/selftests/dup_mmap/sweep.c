@@ -325,7 +325,7 @@ static void sweep_all(const char *recovery, const char *what, int stride, bool a
 			 "%s%s: a dry run lists each step of each VMA\n", recovery, what);
 	dm_write(DM_FAIL "verbose", "0");
 	dm_write(DM_FAIL "probability", "100");
-	dm_settle(&before);
+	dm_get_counters(&before);
 	t = dm_seconds();
 	for (p = 0; p < DM_NR_POINTS; p++) {
 		why = sweep(p, nr, stride, allocs, recovery, &forks);
@@ -391,6 +391,8 @@ int main(void)
 	dm_skip_unless_available();
 	ksft_print_header();
 	why = dm_alloc_begin(&alloc, "");
+	if (!why)
+		why = dm_uncountable();
 	vk_begin(1);
 	if (!why)
 		why = vk_build(missing, sizeof(missing));

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/membarrier.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "counters.h"
+#include "drain.h"
 #include "io.h"
 #include "say.h"
 
@@ -49,50 +47,33 @@ static const char *slab_path(enum dm_counter c, const char *file)
 	return path;
 }
 
-bool dm_have_slab(void)
-{
-	return dm_read_number(slab_path(DM_SLAB_VMA, "objects")) >= 0;
-}
-
-/* An idle CPU keeps the mm that it ran last until it gets another one. */
-static void visit_cpus(void)
-{
-	cpu_set_t old, one;
-	int i;
-
-	if (sched_getaffinity(0, sizeof(old), &old))
-		return;
-	for (i = 0; i < sysconf(_SC_NPROCESSORS_CONF); i++) {
-		CPU_ZERO(&one);
-		CPU_SET(i, &one);
-		sched_setaffinity(0, sizeof(one), &one);
-	}
-	sched_setaffinity(0, sizeof(old), &old);
-}
-
-static void get_slab(struct dm_counters *c)
+static void shrink_slabs(void)
 {
 	int i;
 
-	visit_cpus();
-
-	/* Freed objects stay in sheaves and, with KASAN, in quarantine. */
 	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++)
 		dm_write_path(slab_path(i, "shrink"), "1");
-	/* A grace period, for those freed by RCU. */
-	syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++) {
-		dm_write_path(slab_path(i, "shrink"), "1");
-		c->v[i] = dm_read_number(slab_path(i, "objects"));
-	}
+}
+
+const char *dm_uncountable(void)
+{
+	if (dm_read_number(slab_path(DM_SLAB_VMA, "objects")) < 0)
+		return "no /sys/kernel/slab/*/objects (CONFIG_SLUB_DEBUG)";
+	return dm_undrainable();
 }
 
 void dm_get_counters(struct dm_counters *c)
 {
 	static char text[8192];
 	bool exact;
+	int i;
 
-	get_slab(c);
+	/* Freed objects stay in sheaves and, with KASAN, in quarantine. */
+	shrink_slabs();
+	dm_drain();
+	shrink_slabs();
+	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++)
+		c->v[i] = dm_read_number(slab_path(i, "objects"));
 	/* Folds the per-CPU differences, without which PageTables is a guess. */
 	exact = !dm_write_path("/proc/sys/vm/stat_refresh", "1");
 	dm_read_path("/proc/meminfo", text, sizeof(text));
@@ -114,22 +95,6 @@ double dm_seconds(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-void dm_settle(struct dm_counters *c)
-{
-	static struct dm_counters now;
-	double fell = dm_seconds();
-	int i;
-
-	dm_get_counters(c);
-	while (dm_seconds() - fell < 6) {
-		dm_get_counters(&now);
-		for (i = 0; i < DM_NR_COUNTERS; i++)
-			if (now.v[i] < c->v[i])
-				fell = dm_seconds();
-		*c = now;
-	}
-}
-
 const char *dm_check_counters(const struct dm_counters *before, int wait)
 {
 	/*
@@ -142,8 +107,12 @@ const char *dm_check_counters(const struct dm_counters *before, int wait)
 	static char text[512];
 	double start = dm_seconds();
 	size_t len = 0;
+	const char *why = dm_uncountable();
 	bool worse;
 	int i;
+
+	if (why)
+		return why;
 
 	/* Fewer is no leak: something else has let go. */
 	do {

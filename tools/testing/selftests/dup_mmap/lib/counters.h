@@ -27,14 +27,10 @@ struct dm_counters {
 	long v[DM_NR_COUNTERS];	/* -1: not available on this kernel */
 };
 
-bool dm_have_slab(void);
+/* Why nothing can be counted here, or NULL. */
+const char *dm_uncountable(void);
+/* Exact: nothing that has been freed is among it. */
 void dm_get_counters(struct dm_counters *c);
-/*
- * Freed objects come back late: kfree_rcu() collects them for up to five
- * seconds. A baseline that still has them would hide as many leaked ones, so
- * this waits until the numbers no longer fall.
- */
-void dm_settle(struct dm_counters *c);
 /*
  * Looks up to so many seconds: 0 to see whether anything is missing right now,
  * DM_PATIENT to call it a leak.

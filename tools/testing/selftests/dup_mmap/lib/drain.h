@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What has been freed is really free. */
+#ifndef DM_DRAIN_H
+#define DM_DRAIN_H
+
+/* Why dm_drain() can't do that here, or NULL. */
+const char *dm_undrainable(void);
+
+/*
+ * A freed object comes back late: after a grace period, from a list that
+ * kfree_rcu() keeps for up to five seconds, by a worker of the kernel, or when an
+ * idle CPU gets another mm. When this returns, none of what was freed before is
+ * still on its way. Slabs keep freed objects of their own; writing to their
+ * "shrink" before and after this takes them out.
+ */
+void dm_drain(void);
+
+#endif /* DM_DRAIN_H */
