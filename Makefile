@@ -91,7 +91,7 @@ help:
 	@echo 'make                  the module only, for a kernel built already [KDIR=]'
 	@echo 'make modules_install  install that module for KDIR'
 	@echo 'make lint             rustfmt, clippy, checkpatch, shellcheck'
-	@echo 'make patches-check    do the kernel patches still apply'
+	@echo 'make patches-check    do the kernel patches still apply, and compile one by one'
 	@echo 'make rustdoc          documentation of the Rust code, warnings are errors'
 	@echo 'make rust-analyzer    rust-project.json for an editor [KDIR=]'
 	@echo 'make clean            remove what was built, but for the kernels'

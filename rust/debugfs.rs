@@ -12,11 +12,11 @@ use crate::{
         RootDir, //
     },
     inject,
-    record::{
-        PointTable,
-        Recovery as RecoveredBy, //
-    },
-    watch::State, //
+    record::PointTable,
+    watch::{
+        Recovery as Recoverer,
+        State, //
+    }, //
 };
 use core::num::{
     NonZeroU32,
@@ -65,7 +65,7 @@ impl File<State> for Recovery {
     fn show(state: &State, seq: &SeqFile) -> Result {
         let active = state.settings.lock().recovery;
 
-        for (i, recovery) in RecoveredBy::ALL.into_iter().enumerate() {
+        for (i, recovery) in Recoverer::ALL.into_iter().enumerate() {
             if i != 0 {
                 seq_print!(seq, " ");
             }
@@ -80,7 +80,7 @@ impl File<State> for Recovery {
     }
 
     fn store(state: &State, text: &[u8]) -> Result {
-        let recovery = RecoveredBy::ALL
+        let recovery = Recoverer::ALL
             .into_iter()
             .find(|recovery| recovery.name().to_bytes() == text)
             .ok_or(EINVAL)?;

@@ -12,6 +12,7 @@ use crate::{
     mm::{
         Building,
         ChildMm,
+        MmFlags,
         TornDown,
         Vma,
         WriteLockedPair, //
@@ -33,6 +34,7 @@ use kernel::{
         c_int,
         c_void, //
     },
+    mm::Mm,
     module::this_module,
     prelude::*,
     sync::Arc, //
@@ -63,9 +65,7 @@ pub(crate) trait Watcher: Send + Sync + 'static {
     fn recover<'a>(&self, fork: &mut Self::Fork, child: ChildMm<'a, Building>) -> Recovered<'a>;
 
     /// The fork is over, with `result`, and has dropped its locks.
-    ///
-    /// `report` says what was undone, if there was anything to recover.
-    fn end(&self, fork: Self::Fork, result: Result, report: &Report);
+    fn end(&self, fork: Self::Fork, result: Result, aftermath: &Aftermath);
 }
 
 /// What [`Watcher::recover`] did: there is no other way to let go of a half-built mm.
@@ -76,7 +76,35 @@ pub(crate) enum Recovered<'a> {
         Report,
     ),
     /// It left the mm as it was: the kernel's own recovery is to run.
-    Declined(#[expect(dead_code, reason = "as above")] ChildMm<'a, Building>),
+    Declined(
+        #[expect(dead_code, reason = "what counts is that nobody else has it")]
+        ChildMm<'a, Building>,
+    ),
+}
+
+/// Whose recovery ran: what happened, and not what was asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct RanBy {
+    /// [`Watcher::recover`] came back with [`Recovered::TornDown`].
+    pub(crate) module: bool,
+    /// The kernel says that its own has run.
+    pub(crate) kernel: bool,
+}
+
+/// What a fork has left behind when it is over.
+pub(crate) struct Aftermath {
+    /// Whose recovery ran, if any.
+    pub(crate) ran_by: RanBy,
+    /// What it has undone; zero if none ran.
+    pub(crate) report: Report,
+    /// The flags of the child's mm.
+    pub(crate) flags: MmFlags,
+}
+
+/// What the hook and the watcher keep about one fork.
+struct Private<F> {
+    fork: F,
+    torn_down: bool,
 }
 
 /// A [`Watcher`] that is being called. Dropping it waits for the forks that are under way.
@@ -125,15 +153,15 @@ impl<W: Watcher> Callbacks<W> {
         end: Some(Self::end),
     };
 
-    /// Where the call keeps the `W::Fork`.
+    /// Where the call keeps what is ours.
     ///
     /// # Safety
     ///
     /// `call` is what the kernel passed to a callback.
-    unsafe fn fork(call: *mut raw::dup_mmap_call) -> *mut W::Fork {
+    unsafe fn private(call: *mut raw::dup_mmap_call) -> *mut Private<W::Fork> {
         const {
-            assert!(size_of::<W::Fork>() <= raw::DUP_MMAP_PRIVATE_SIZE as usize);
-            assert!(align_of::<W::Fork>() <= align_of::<u64>());
+            assert!(size_of::<Private<W::Fork>>() <= raw::DUP_MMAP_PRIVATE_SIZE as usize);
+            assert!(align_of::<Private<W::Fork>>() <= align_of::<u64>());
         }
         // SAFETY: The caller says that `call` is valid.
         unsafe { &raw mut (*call).private }.cast()
@@ -154,11 +182,16 @@ impl<W: Watcher> Callbacks<W> {
     unsafe extern "C" fn begin(call: *mut raw::dup_mmap_call) {
         // SAFETY: The kernel passes a valid call.
         let watcher = unsafe { Self::watcher(call) };
-        // SAFETY: As above.
-        let fork = unsafe { Self::fork(call) };
+        // SAFETY: It is the call that the kernel passed.
+        let private = unsafe { Self::private(call) };
 
-        // SAFETY: `fork` has room for it, as `Self::fork` asserts, and this call's is the only use.
-        unsafe { fork.write(watcher.begin()) };
+        // SAFETY: There is room for it, as `Self::private` asserts, and this call's is the only use.
+        unsafe {
+            private.write(Private {
+                fork: watcher.begin(),
+                torn_down: false,
+            })
+        };
     }
 
     /// # Safety
@@ -171,17 +204,17 @@ impl<W: Watcher> Callbacks<W> {
     ) -> c_int {
         // SAFETY: The kernel passes a valid call.
         let watcher = unsafe { Self::watcher(call) };
-        // SAFETY: As above.
-        let fork = unsafe { Self::fork(call) };
+        // SAFETY: It is the call that the kernel passed.
+        let private = unsafe { Self::private(call) };
         // SAFETY: `begin` has initialised it, and callbacks of one call do not overlap.
-        let fork = unsafe { &mut *fork };
+        let private = unsafe { &mut *private };
         let Some(point) = Point::from_raw(point) else {
             return 0;
         };
         // SAFETY: The kernel passes null or a VMA of the parent, whose mmap lock is write-held.
         let vma = NonNull::new(vma).map(|vma| unsafe { Vma::from_raw(vma) });
 
-        match watcher.point(fork, point, vma) {
+        match watcher.point(&mut private.fork, point, vma) {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
         }
@@ -198,13 +231,13 @@ impl<W: Watcher> Callbacks<W> {
     ) -> bool {
         // SAFETY: The kernel passes a valid call.
         let watcher = unsafe { Self::watcher(call) };
-        // SAFETY: As above.
-        let fork = unsafe { Self::fork(call) };
+        // SAFETY: It is the call that the kernel passed.
+        let private = unsafe { Self::private(call) };
         // SAFETY: `begin` has initialised it, and callbacks of one call do not overlap.
-        let fork = unsafe { &mut *fork };
-        // SAFETY: As above.
+        let private = unsafe { &mut *private };
+        // SAFETY: The kernel passes a valid call, and does not write to this field any more.
         let parent = unsafe { (*call).oldmm };
-        // SAFETY: As above.
+        // SAFETY: The call is valid, and this field, too, stays as it was when the fork began.
         let child = unsafe { (*call).mm };
         let (Some(parent), Some(child), Some(vmi)) = (
             NonNull::new(parent),
@@ -221,9 +254,10 @@ impl<W: Watcher> Callbacks<W> {
         // the entry it stopped at.
         let child = unsafe { ChildMm::from_raw(locks, vmi, failed) };
 
-        match watcher.recover(fork, child) {
+        match watcher.recover(&mut private.fork, child) {
             Recovered::TornDown(_, report) => {
-                // SAFETY: The kernel passes a valid call.
+                private.torn_down = true;
+                // SAFETY: The call is valid, and the field is for the recovery that has run to fill.
                 unsafe { (*call).recovery = report.into() };
                 true
             }
@@ -237,13 +271,27 @@ impl<W: Watcher> Callbacks<W> {
     unsafe extern "C" fn end(call: *mut raw::dup_mmap_call, retval: c_int) {
         // SAFETY: The kernel passes a valid call.
         let watcher = unsafe { Self::watcher(call) };
-        // SAFETY: As above.
-        let fork = unsafe { Self::fork(call) };
+        // SAFETY: It is the call that the kernel passed.
+        let private = unsafe { Self::private(call) };
         // SAFETY: `begin` has initialised it, and nobody uses it after this.
-        let fork = unsafe { fork.read() };
-        // SAFETY: As above; filled in by whichever recovery ran, zero if none did.
+        let Private { fork, torn_down } = unsafe { private.read() };
+        // SAFETY: The call is valid; whichever recovery ran has filled this in, or it is zero.
         let report = unsafe { (*call).recovery };
+        // SAFETY: The call is valid, and the field false unless `dup_mmap_recover()` has set it.
+        let kernel = unsafe { (*call).kernel_recovered };
+        // SAFETY: The call is valid, and this field is as it was when the fork began.
+        let child = unsafe { (*call).mm };
+        // SAFETY: The fork's own reference to the child's mm is dropped after this returns.
+        let child = unsafe { Mm::from_raw(child) };
+        let aftermath = Aftermath {
+            ran_by: RanBy {
+                module: torn_down,
+                kernel,
+            },
+            report: report.into(),
+            flags: MmFlags::of(child),
+        };
 
-        watcher.end(fork, to_result(retval), &report.into());
+        watcher.end(fork, to_result(retval), &aftermath);
     }
 }

@@ -18,6 +18,7 @@ mod charge;
 mod child;
 #[cfg(CONFIG_KUNIT = "y")]
 mod fixture;
+mod flags;
 mod gather;
 mod lock;
 mod tree;
@@ -35,6 +36,7 @@ pub(crate) use child::{
     NoCopies,
     TornDown, //
 };
+pub(crate) use flags::MmFlags;
 pub(crate) use gather::Flush;
 pub(crate) use lock::WriteLockedPair;
 pub(crate) use unmap::PgtableCeiling;

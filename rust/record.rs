@@ -10,7 +10,11 @@ use crate::{
         PerPoint,
         Point, //
     },
-    mm::Extent,
+    hook::RanBy,
+    mm::{
+        Extent,
+        MmFlags, //
+    },
     recovery::Report, //
 };
 use core::num::NonZeroUsize;
@@ -26,24 +30,14 @@ use kernel::{
     task::Pid, //
 };
 
-/// Whose recovery ran.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Recovery {
-    /// This module's, [`crate::recovery::recover`].
-    Rust,
-    /// The kernel's own, `dup_mmap_recover()`.
-    Upstream,
-}
-
-impl Recovery {
-    /// All of them, in the order in which the file `recovery` shows them.
-    pub(crate) const ALL: [Self; 2] = [Self::Rust, Self::Upstream];
-
-    /// Its name in debugfs.
+impl RanBy {
+    /// As `last` and the tracepoint have it.
     pub(crate) fn name(self) -> &'static CStr {
-        match self {
-            Self::Rust => c"rust",
-            Self::Upstream => c"upstream",
+        match (self.module, self.kernel) {
+            (true, false) => c"rust",
+            (false, true) => c"upstream",
+            (false, false) => c"none",
+            (true, true) => c"both",
         }
     }
 }
@@ -70,6 +64,8 @@ pub(crate) struct Record {
     pub(crate) recovery_alloc_failed: bool,
     /// How it was recovered; `None` if `dup_mmap()` returned before there was anything to recover.
     pub(crate) recovered: Option<Recovered>,
+    /// The flags of the child's mm when the fork was over.
+    pub(crate) flags: MmFlags,
 }
 
 /// A VMA of the parent.
@@ -93,7 +89,7 @@ impl VmaId {
 /// The part of a [`Record`] that only a half-built mm leaves.
 pub(crate) struct Recovered {
     /// Whose recovery it was.
-    pub(crate) recovery: Recovery,
+    pub(crate) ran_by: RanBy,
     /// VMAs in the child's tree that were its own when the fork failed.
     pub(crate) nr_copied: usize,
     /// What was undone.
@@ -131,14 +127,15 @@ impl Record {
             for key in ["recovery", "class", "end"] {
                 put(key, fmt!("-"))?;
             }
-            for key in ["vmas-copied", "vmas-torn-down", "pages-uncharged", "ns"] {
+            for key in ["vmas-copied", "vmas-torn-down", "pages-uncharged"] {
                 put(key, fmt!("0"))?;
             }
-            return Ok(());
+            put("mm-flags", fmt!("{}", names(self.flags)))?;
+            return put("ns", fmt!("0"));
         };
         let report = &recovered.report;
 
-        put("recovery", fmt!("{}", recovered.recovery.name()))?;
+        put("recovery", fmt!("{}", recovered.ran_by.name()))?;
         put(
             "class",
             match report.extent {
@@ -151,7 +148,18 @@ impl Record {
         put("vmas-copied", fmt!("{}", recovered.nr_copied))?;
         put("vmas-torn-down", fmt!("{}", report.nr_vmas))?;
         put("pages-uncharged", fmt!("{}", report.nr_accounted))?;
+        put("mm-flags", fmt!("{}", names(self.flags)))?;
         put("ns", fmt!("{}", recovered.nanos))
+    }
+}
+
+/// Without a space, which in `log` would end the value.
+fn names(flags: MmFlags) -> &'static str {
+    match (flags.oom_skip, flags.unstable) {
+        (true, true) => "oom-skip,unstable",
+        (true, false) => "oom-skip",
+        (false, true) => "unstable",
+        (false, false) => "-",
     }
 }
 
@@ -401,11 +409,9 @@ impl Stats {
     }
 
     /// Counts a recovery.
-    pub(crate) fn recovered(&self, recovery: Recovery, report: &Report) {
-        match recovery {
-            Recovery::Rust => self.recovered_rust.add(1),
-            Recovery::Upstream => self.recovered_upstream.add(1),
-        }
+    pub(crate) fn recovered(&self, ran_by: RanBy, report: &Report) {
+        self.recovered_rust.add(ran_by.module.into());
+        self.recovered_upstream.add(ran_by.kernel.into());
         self.vmas_torn_down.add(report.nr_vmas);
         self.pages_uncharged.add(report.nr_accounted);
     }

@@ -12,6 +12,7 @@ use crate::{
         Point, //
     },
     hook::{
+        Aftermath,
         Recovered,
         Watcher, //
     },
@@ -28,15 +29,11 @@ use crate::{
         self,
         Log,
         Record,
-        Recovery,
         Stats,
         Steps,
         VmaId, //
     },
-    recovery::{
-        recover,
-        Report, //
-    }, //
+    recovery::recover, //
 };
 use core::num::{
     NonZeroU32,
@@ -47,6 +44,7 @@ use kernel::{
     ffi::c_int,
     new_mutex,
     prelude::*,
+    str::CStr,
     sync::Mutex,
     time::{
         Instant,
@@ -54,12 +52,34 @@ use kernel::{
     }, //
 };
 
+/// Who is to recover.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recovery {
+    /// This module, [`recover`].
+    Rust,
+    /// The kernel itself, `dup_mmap_recover()`.
+    Upstream,
+}
+
+impl Recovery {
+    /// Both, in the order in which the file `recovery` shows them.
+    pub(crate) const ALL: [Self; 2] = [Self::Rust, Self::Upstream];
+
+    /// Its name in that file.
+    pub(crate) fn name(self) -> &'static CStr {
+        match self {
+            Self::Rust => c"rust",
+            Self::Upstream => c"upstream",
+        }
+    }
+}
+
 /// What root has asked for, each part changed as a whole.
 #[derive(Clone, Copy)]
 pub(crate) struct Settings {
     /// Where to fail.
     pub(crate) rule: Rule,
-    /// Who recovers.
+    /// Who is to recover.
     pub(crate) recovery: Recovery,
     /// Whether the next fork that the fault attribute's task filter lets through only looks.
     pub(crate) dry_run: bool,
@@ -283,23 +303,27 @@ impl Watcher for State {
         }
     }
 
-    fn end(&self, mut fork: Fork, result: Result, report: &Report) {
+    fn end(&self, mut fork: Fork, result: Result, aftermath: &Aftermath) {
         self.close_window(&mut fork);
 
         let (Err(error), Some(point)) = (result, fork.point) else {
             return;
         };
         let errno = error.to_errno();
-        let recovery = fork.settings.recovery;
+        let &Aftermath {
+            ran_by,
+            report,
+            flags,
+        } = aftermath;
         let recovered = fork.failed.map(|(since, nr_copied)| {
             let nanos = since.elapsed().as_nanos();
 
-            self.stats.recovered(recovery, report);
+            self.stats.recovered(ran_by, &report);
             trace::recovered(
                 &place(point, fork.vma.as_ref()),
                 errno,
                 &trace::Undone {
-                    recovery: recovery.name(),
+                    recovery: ran_by.name(),
                     extent: report.extent.end(),
                     nr_copied,
                     nr_vmas: report.nr_vmas,
@@ -307,9 +331,9 @@ impl Watcher for State {
                 },
             );
             record::Recovered {
-                recovery,
+                ran_by,
                 nr_copied,
-                report: *report,
+                report,
                 nanos,
             }
         });
@@ -333,6 +357,7 @@ impl Watcher for State {
             recovery_alloc_nth: nth(rule.recovery_alloc_nth),
             recovery_alloc_failed: fork.recovery_alloc_failed,
             recovered,
+            flags,
         });
     }
 }

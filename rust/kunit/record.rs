@@ -11,13 +11,16 @@ mod tests {
             Comm,
             Point, //
         },
-        mm::Extent,
+        hook::RanBy,
+        mm::{
+            Extent,
+            MmFlags, //
+        },
         record::{
             Log,
             PointTable,
             Record,
             Recovered,
-            Recovery,
             Stats,
             VmaId, //
         },
@@ -41,6 +44,10 @@ mod tests {
             recovery_alloc_nth: 0,
             recovery_alloc_failed: false,
             recovered,
+            flags: MmFlags {
+                oom_skip: false,
+                unstable: false,
+            },
         }
     }
 
@@ -60,7 +67,7 @@ mod tests {
             b"\npoint: vma-start-write\nvma-index: -1\nvma: -\nerrno: -4\ninjected: y\n\
               alloc-nth: 0\nrecovery-alloc-nth: 0\nrecovery-alloc-failed: n\n\
               recovery: -\nclass: -\nend: -\nvmas-copied: 0\nvmas-torn-down: 0\n\
-              pages-uncharged: 0\nns: 0\n",
+              pages-uncharged: 0\nmm-flags: -\nns: 0\n",
         )?);
         Ok(())
     }
@@ -85,7 +92,10 @@ mod tests {
                 end: NonZeroUsize::new(0x5000).ok_or(EINVAL)?,
             };
             let recovered = Recovered {
-                recovery: Recovery::Rust,
+                ran_by: RanBy {
+                    module: true,
+                    kernel: false,
+                },
                 nr_copied: 2,
                 report: Report {
                     extent,
@@ -101,10 +111,60 @@ mod tests {
                 .windows(b"vma-index: 2\nvma: 3000-5000\n".len())
                 .any(|part| part == b"vma-index: 2\nvma: 3000-5000\n"));
             assert!(text.windows(lines.len()).any(|part| part == lines));
-            assert!(
-                text.ends_with(b"vmas-copied: 2\nvmas-torn-down: 2\npages-uncharged: 5\nns: 9\n")
-            );
+            assert!(text.ends_with(
+                b"vmas-copied: 2\nvmas-torn-down: 2\npages-uncharged: 5\nmm-flags: -\nns: 9\n"
+            ));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn who_recovered_is_who_ran() {
+        for (module, kernel, name) in [
+            (true, false, c"rust"),
+            (false, true, c"upstream"),
+            // Neither is right, and nobody hides it.
+            (false, false, c"none"),
+            (true, true, c"both"),
+        ] {
+            assert!(RanBy { module, kernel }.name() == name);
+        }
+    }
+
+    #[test]
+    fn each_flag_has_its_name() -> Result {
+        for (oom_skip, unstable, line) in [
+            (false, false, b"\nmm-flags: -\nns: 0\n".as_slice()),
+            (true, false, b"\nmm-flags: oom-skip\nns: 0\n"),
+            (false, true, b"\nmm-flags: unstable\nns: 0\n"),
+            (true, true, b"\nmm-flags: oom-skip,unstable\nns: 0\n"),
+        ] {
+            let record = Record {
+                flags: MmFlags { oom_skip, unstable },
+                ..record(None, None)
+            };
+
+            assert!(text_is(&record, b"pid: 7\n", line)?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_recovery_is_counted_for_who_ran() -> Result {
+        let stats = Stats::new();
+        let report = Report {
+            extent: Extent::Everything,
+            nr_vmas: 2,
+            nr_accounted: 5,
+        };
+
+        for (module, kernel) in [(true, false), (false, true), (false, true), (false, false)] {
+            stats.recovered(RanBy { module, kernel }, &report);
+        }
+        let text = CString::try_from_fmt(fmt!("{stats}"))?;
+        assert!(text.to_bytes().ends_with(
+            b"recovered-rust: 1\nrecovered-upstream: 2\nvmas-torn-down: 8\npages-uncharged: 20\n"
+        ));
         Ok(())
     }
 

@@ -14,6 +14,7 @@ mod tests {
         },
         Extent,
         InRcu,
+        MmFlags,
         MmapWriteGuard,
         TestMm,
         VmaTree, //
@@ -23,6 +24,11 @@ mod tests {
         page::PAGE_SIZE,
         prelude::*,
         str::CString, //
+    };
+
+    const FRESH: MmFlags = MmFlags {
+        oom_skip: false,
+        unstable: false,
     };
 
     /// The range of pages from `first` to before `end`, counted from 0.
@@ -312,6 +318,25 @@ mod tests {
         let ((), copied) = child.building(parent.mm(), 1, Some(2 * PAGE_SIZE), |_| ())?;
 
         assert!(!copied);
+        Ok(())
+    }
+
+    #[test]
+    fn flags_are_those_of_the_mm_as_it_is() -> Result {
+        let parent = TestMm::new()?;
+        let mut child = TestMm::new()?;
+
+        assert!(MmFlags::of(child.mm()) == FRESH);
+        child.building(parent.mm(), 0, None, |child| child.hide_from_oom_killer())?;
+
+        assert!(
+            MmFlags::of(child.mm())
+                == MmFlags {
+                    oom_skip: true,
+                    ..FRESH
+                }
+        );
+        assert!(MmFlags::of(parent.mm()) == FRESH);
         Ok(())
     }
 }

@@ -50,6 +50,16 @@ void helper_mm_set_unstable(struct mm_struct *mm)
 	mm_flags_set(MMF_UNSTABLE, mm);
 }
 
+bool helper_mm_oom_skip(const struct mm_struct *mm)
+{
+	return mm_flags_test(MMF_OOM_SKIP, mm);
+}
+
+bool helper_mm_unstable(const struct mm_struct *mm)
+{
+	return mm_flags_test(MMF_UNSTABLE, mm);
+}
+
 void helper_vm_warn_on_once(bool condition)
 {
 	VM_WARN_ON_ONCE(condition);

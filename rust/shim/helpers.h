@@ -25,6 +25,8 @@ void helper_vma_mark_detached(struct vm_area_struct *vma);
 int helper_mm_map_count(const struct mm_struct *mm);
 void helper_mm_set_oom_skip(struct mm_struct *mm);
 void helper_mm_set_unstable(struct mm_struct *mm);
+bool helper_mm_oom_skip(const struct mm_struct *mm);
+bool helper_mm_unstable(const struct mm_struct *mm);
 void helper_vm_warn_on_once(bool condition);
 bool helper_mm_mt_in_rcu(struct mm_struct *mm);
 void helper_mm_mt_set_in_rcu(struct mm_struct *mm, bool in_rcu);

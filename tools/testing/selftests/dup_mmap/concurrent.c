@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <sys/mman.h>
 
 #include "dup_mmap.h"
 #include "kselftest_harness.h"
@@ -339,6 +340,73 @@ TEST_F_TIMEOUT(file, writes_during_armed_forks, 3600)
 		EXPECT_STREQ("", dm_check_clean_fork(&l[i]));
 		EXPECT_STREQ("", dm_unbuild(&l[i]));
 	}
+}
+
+#define NR_SMALL	8000
+
+struct changer {
+	pthread_t thread;
+	const char *to;
+	unsigned long forks;		/* so many before */
+	int wrong, changed;
+};
+
+/* As soon as another fork has begun. */
+static void *change_recovery(void *arg)
+{
+	struct changer *c = arg;
+	struct dm_stats stats;
+
+	do {
+		if (*dm_get_stats(&stats))
+			c->wrong = -EIO;
+	} while (!c->wrong && stats.forks == c->forks);
+	c->wrong = c->wrong ?: dm_write("recovery", c->to);
+	__atomic_store_n(&c->changed, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* Who recovers is settled when the fork begins. */
+TEST_F_TIMEOUT(file, recovery_changes_during_a_fork, 600)
+{
+	static const char * const recoveries[] = { "rust", "upstream" };
+	size_t page = sysconf(_SC_PAGESIZE), k;
+	int nr, err, changed, seen = 0;
+	struct dm_record rec;
+	struct dm_stats stats;
+	struct changer c;
+	char *p;
+
+	/* So many VMAs that a fork is preempted by the one who changes it. */
+	p = mmap(NULL, NR_SMALL * page, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	for (k = 0; k < NR_SMALL; k += 2)
+		ASSERT_EQ(0, mprotect(p + k * page, page, PROT_READ));
+	for (nr = 0; nr < 200 && seen < 4; nr++) {
+		ASSERT_STREQ("", dm_use_recovery(recoveries[nr % 2]));
+		ASSERT_STREQ("", dm_arm(DM_ARCH_DUP_MMAP, -1, 0));
+		ASSERT_STREQ("", dm_get_stats(&stats));
+		c = (struct changer){
+			.to = recoveries[(nr + 1) % 2],
+			.forks = stats.forks,
+		};
+		ASSERT_EQ(0, pthread_create(&c.thread, NULL, change_recovery, &c));
+		ASSERT_EQ(-1, dm_fork(&err));
+		changed = __atomic_load_n(&c.changed, __ATOMIC_SEQ_CST);
+		ASSERT_EQ(0, pthread_join(c.thread, NULL));
+		ASSERT_EQ(0, c.wrong);
+		ASSERT_STREQ("", dm_get_stats(&stats));
+		/* Was it the fork of somebody else that he has seen? */
+		if (stats.forks - c.forks != 1)
+			continue;
+		seen += changed;
+		ASSERT_STREQ("", dm_get_record(&rec));
+		ASSERT_STREQ(dm_points[DM_ARCH_DUP_MMAP].name, rec.point);
+		ASSERT_STREQ(recoveries[nr % 2], rec.recovery) TH_LOG("fork %d", nr);
+	}
+	TH_LOG("changed during %d of %d forks", seen, nr);
+	EXPECT_EQ(4, seen);
 }
 
 int main(int argc, char **argv)

@@ -183,6 +183,67 @@ TEST_F(target, fail_nth_counts_vmas)
 	EXPECT_GT(nth, 3);
 }
 
+/* How many steps the last dry run came to, -1 if the list is not as it should be. */
+static int nr_steps(void)
+{
+	static char text[65536];
+	int nr = -1;
+	char *p;
+
+	dm_read("steps", text, sizeof(text));
+	if (!strstr(text, "(dropped 0)\n"))
+		return -1;
+	for (p = text; (p = strchr(p, '\n')); p++)
+		nr++;
+	return nr;
+}
+
+static int dry_run_is_pending(void)
+{
+	char text[8];
+
+	dm_read(DM_FAIL "dry-run", text, sizeof(text));
+	return *text == 'Y' ? 1 : *text == 'N' ? 0 : -1;
+}
+
+TEST_F(target, a_dry_run_is_not_for_others)
+{
+	static struct dm_maps maps;
+	struct dm_expect want;
+	int p, go[2], status, nr = 0;
+	pid_t other;
+	char c;
+
+	/* Somebody who has not asked to be made to fail, and forks when told to. */
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "0"));
+	ASSERT_EQ(0, pipe(go));
+	other = fork();
+	if (!other)
+		_exit(read(go[0], &c, 1) != 1 || try_fork());
+	ASSERT_GT(other, 0);
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
+	ASSERT_EQ(1, write(go[1], "", 1));
+	ASSERT_EQ(other, waitpid(other, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(1, dry_run_is_pending());
+	EXPECT_EQ(0, nr_steps());
+
+	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
+	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dry_run_is_pending());
+	dm_model(&maps, DM_VMA_START_WRITE, maps.nr, 0, &want);
+	for (p = 0; p < DM_NR_POINTS; p++)
+		nr += want.hits[p];
+	EXPECT_EQ(nr, nr_steps());
+
+	/* Once: the next one leaves the list as it is. */
+	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(nr, nr_steps());
+}
+
 TEST_F(target, reset_disarms)
 {
 	ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));

@@ -22,6 +22,30 @@ bool dm_reached(enum dm_point point, const struct dm_vma *vma)
 	return true;
 }
 
+/* Until it fails, if it does, at this point for the VMA of that index. */
+static void count_hits(const struct dm_maps *maps, enum dm_point point,
+		       struct dm_expect *want)
+{
+	bool fails = want->fails;
+	int i, p;
+
+	for (p = DM_MMAP_WRITE_LOCK; p <= DM_MT_DUP; p++) {
+		want->hits[p] = 1;
+		if (fails && p == (int)point)
+			return;
+	}
+	for (i = 0; i < maps->nr; i++) {
+		for (p = DM_VMA_START_WRITE; p < DM_ARCH_DUP_MMAP; p++) {
+			if (!dm_reached(p, &maps->vma[i]))
+				continue;
+			want->hits[p]++;
+			if (fails && i == want->index && p == (int)point)
+				return;
+		}
+	}
+	want->hits[DM_ARCH_DUP_MMAP] = 1;
+}
+
 void dm_model(const struct dm_maps *maps, enum dm_point point, int index,
 	      int err, struct dm_expect *want)
 {
@@ -48,6 +72,8 @@ void dm_model(const struct dm_maps *maps, enum dm_point point, int index,
 		want->fails = v >= 0;
 		want->index = v;
 	}
+	want->injected = want->fails;
+	count_hits(maps, point, want);
 	if (!want->fails || point == DM_MMAP_WRITE_LOCK || point == DM_MT_DUP)
 		return;
 
@@ -85,6 +111,7 @@ const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
 		       enum dm_point point, const char *recovery,
 		       const struct dm_record *rec)
 {
+	const char *flags = want->recovered ? "oom-skip,unstable" : "-";
 	const struct dm_vma *vma = NULL;
 
 	if (rec->none)
@@ -104,6 +131,10 @@ const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
 			   rec->end_addr, vma->start, vma->end);
 	if (rec->err != want->err)
 		return say("last: errno is %d, expected %d", rec->err, want->err);
+	if (rec->injected != 'y' && (rec->alloc_nth || rec->recovery_alloc_nth))
+		return "last: not injected, and yet there is an alloc-nth";
+	if (rec->recovery_alloc_failed == 'y' && !rec->recovery_alloc_nth)
+		return "last: recovery-alloc-failed though none was to fail";
 	if (strcmp(rec->recovery, want->recovered ? recovery : "-"))
 		return say("last: recovery is %s, expected %s", rec->recovery,
 			   want->recovered ? recovery : "-");
@@ -125,6 +156,11 @@ const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
 	if (rec->uncharged != want->uncharged)
 		return say("last: pages-uncharged is %lu, expected %lu",
 			   rec->uncharged, want->uncharged);
+	if (strcmp(rec->mm_flags, flags))
+		return say("last: mm-flags are %s, expected %s", rec->mm_flags, flags);
+	if (!rec->ns != !want->recovered)
+		return say("last: ns is %lu, and %s was recovered", rec->ns,
+			   want->recovered ? "something" : "nothing");
 	return "";
 }
 
@@ -154,7 +190,11 @@ const char *dm_compare_stats(const struct dm_expect *want, const char *recovery,
 		unsigned long seen, want;
 	} k[] = {
 		{ "failed", b->failed - a->failed, want->fails },
-		{ "injected", b->injected - a->injected, want->fails },
+		{ "injected", b->injected - a->injected, want->injected },
+		{ "allocs-failed", b->allocs_failed - a->allocs_failed,
+		  want->allocs_failed },
+		{ "allocs-missed", b->allocs_missed - a->allocs_missed,
+		  want->allocs_missed },
 		{ "recovered-rust", b->rust - a->rust, rust },
 		{ "recovered-upstream", b->upstream - a->upstream, upstream },
 		{ "vmas-torn-down", b->torn_down - a->torn_down, want->torn_down },
@@ -184,8 +224,10 @@ const char *dm_compare_counts(const struct dm_expect *want, enum dm_point point,
 			return say("points: injected of %s grew by %ld, expected %lu",
 				   dm_points[p].name,
 				   (long)(b->injected[p] - a->injected[p]), injected);
+		if (b->hits[p] - a->hits[p] != want->hits[p])
+			return say("points: hits of %s grew by %ld, expected %lu",
+				   dm_points[p].name, (long)(b->hits[p] - a->hits[p]),
+				   want->hits[p]);
 	}
-	if (want->fails && b->hits[point] <= a->hits[point])
-		return say("points: hits of %s did not grow", dm_points[point].name);
 	return "";
 }

@@ -12,12 +12,15 @@
 /* What a fork failing at a point for a VMA must leave in `last` and `stats`. */
 struct dm_expect {
 	bool fails;		/* false: the step is not reached, fork works */
+	bool injected;		/* what dm_model() takes a failure for */
 	bool recovered;		/* false: dup_mmap() returns before recovery */
 	int index;
 	int err;
 	const char *class;
 	unsigned long long end;
 	unsigned long copied, torn_down, uncharged;
+	unsigned long allocs_failed, allocs_missed;	/* for alloc-nth; else none */
+	unsigned long hits[DM_NR_POINTS];		/* the failing one included */
 };
 
 bool dm_reached(enum dm_point point, const struct dm_vma *vma);
@@ -30,7 +33,7 @@ const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
 const char *dm_judge(const struct dm_maps *maps, const char *recovery,
 		     const struct dm_record *rec);
 
-/* What grew from a to b, over one fork. */
+/* What grew from a to b, over one fork; of counts, if it was the only one. */
 const char *dm_compare_stats(const struct dm_expect *want, const char *recovery,
 			     const struct dm_stats *a, const struct dm_stats *b);
 const char *dm_compare_counts(const struct dm_expect *want, enum dm_point point,

@@ -130,6 +130,8 @@ const char *dm_get_record(struct dm_record *rec)
 		return "last: no vmas-torn-down";
 	if (!get_count(text, "pages-uncharged", &rec->uncharged))
 		return "last: no pages-uncharged";
+	if (!get_string(text, "mm-flags", rec->mm_flags, sizeof(rec->mm_flags)))
+		return "last: no mm-flags";
 	if (!get_count(text, "ns", &rec->ns))
 		return "last: no ns";
 	return "";

@@ -23,7 +23,9 @@ struct dm_record {
 	char class[16];
 	bool has_end;
 	unsigned long long end;
-	unsigned long copied, torn_down, uncharged, ns;
+	unsigned long copied, torn_down, uncharged;
+	char mm_flags[32];
+	unsigned long ns;
 };
 
 struct dm_stats {

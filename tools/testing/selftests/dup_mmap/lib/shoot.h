@@ -12,7 +12,8 @@
 /*
  * Committed_AS is exact but belongs to the whole system: another process may map
  * something in between. What a failed fork keeps, it keeps every time, so the
- * fork is made again, so often at most, until Committed_AS has not moved.
+ * fork is made again, so often at most, until Committed_AS has not moved. And
+ * until nobody else has forked, where the counters are to be exact.
  */
 #define DM_TRIES	4
 
@@ -21,6 +22,7 @@ struct dm_shot {
 	int err;		/* of fork(); 0: it worked */
 	struct dm_stats before, after;
 	long committed;		/* so many kB more in Committed_AS */
+	unsigned long ns;	/* that fork() took */
 };
 
 /*
