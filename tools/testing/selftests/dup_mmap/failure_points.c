@@ -183,7 +183,8 @@ static bool nothing_is_kept(const struct dm_counters *before)
 		return true;
 	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
 		for (p = 0; p < DM_NR_POINTS; p++)
-			leaks(recoveries[r], p);
+			if (leaks(recoveries[r], p))
+				return false;
 	return false;
 }
 

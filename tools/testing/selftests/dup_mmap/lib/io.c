@@ -1,47 +1,115 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "kselftest.h"
+
 #include "io.h"
+
+/* Open files of this process, with numbers above those of all others. */
+#define FIRST_KEPT	64
+
+static struct {
+	char path[96];
+	int flags, fd;
+} kept[24];
+static size_t nr_kept;
+static pid_t keeper;
+
+void dm_keep_open(void)
+{
+	dm_close_kept();
+	keeper = getpid();
+}
+
+void dm_close_kept(void)
+{
+	if (keeper == getpid())
+		while (nr_kept)
+			close(kept[--nr_kept].fd);
+	/* Of another process they are, and in it they do no harm. */
+	nr_kept = 0;
+	keeper = 0;
+}
+
+/* A negative errno if it can't be opened. */
+static int open_file(const char *path, int flags)
+{
+	bool keep = keeper && keeper == getpid();
+	size_t i;
+	int fd, up;
+
+	for (i = 0; keep && i < nr_kept; i++) {
+		if (kept[i].flags != flags || strcmp(kept[i].path, path))
+			continue;
+		/* Where that fails, it makes no difference to writes. */
+		lseek(kept[i].fd, 0, SEEK_SET);
+		return kept[i].fd;
+	}
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Some files can be read but once. */
+	if (!keep || nr_kept == ARRAY_SIZE(kept) || strlen(path) >= sizeof(kept->path) ||
+	    (flags == O_RDONLY && lseek(fd, 0, SEEK_CUR)))
+		return fd;
+	up = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_KEPT);
+	if (up < 0)
+		return fd;
+	close(fd);
+	strcpy(kept[nr_kept].path, path);
+	kept[nr_kept].flags = flags;
+	kept[nr_kept++].fd = up;
+	return up;
+}
+
+static void close_file(int fd)
+{
+	size_t i;
+
+	for (i = 0; i < nr_kept; i++)
+		if (kept[i].fd == fd && keeper == getpid())
+			return;
+	close(fd);
+}
 
 ssize_t dm_read_path(const char *path, char *buf, size_t size)
 {
+	int fd = open_file(path, O_RDONLY);
 	size_t len = 0;
 	ssize_t n;
-	int fd;
 
 	buf[0] = '\0';
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	while (len < size - 1) {
 		n = read(fd, buf + len, size - 1 - len);
 		if (n < 0) {
 			n = -errno;
-			close(fd);
+			close_file(fd);
 			return n;
 		}
 		if (!n)
 			break;
 		len += n;
 	}
-	close(fd);
+	close_file(fd);
 	buf[len] = '\0';
 	return len;
 }
 
 static int write_bytes(const char *path, const void *data, size_t len, off_t off)
 {
+	int fd = open_file(path, O_WRONLY), ret;
 	ssize_t n;
-	int fd, ret;
 
-	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (off)
 		n = pwrite(fd, data, len, off);
 	else
@@ -50,7 +118,7 @@ static int write_bytes(const char *path, const void *data, size_t len, off_t off
 		ret = -errno;
 	else
 		ret = (size_t)n == len ? 0 : -EIO;
-	close(fd);
+	close_file(fd);
 	return ret;
 }
 

@@ -21,6 +21,14 @@ int dm_write(const char *name, const char *text);
 int dm_write_bytes(const char *name, const void *data, size_t len, off_t off);
 long dm_read_number(const char *path);
 
+/*
+ * From now on files that were read or written stay open, until told otherwise and
+ * in this process only: to open a file takes the kernel ten times as long as to
+ * read it. Some are of this process, and some keep the module busy.
+ */
+void dm_keep_open(void);
+void dm_close_kept(void);
+
 /* Of "a [b] c" the b, cut out in place; NULL if there is none. */
 char *dm_bracketed(char *text);
 

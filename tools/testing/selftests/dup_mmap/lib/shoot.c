@@ -15,7 +15,7 @@
 #include "settings.h"
 #include "shoot.h"
 
-/* Open files of this process, of the first few. */
+/* Open files of this process, without those that are kept open here. */
 static int nr_fds(void)
 {
 	struct pollfd fds[64] = {};
@@ -99,13 +99,15 @@ const char *dm_judge_shot(const struct dm_shot *shot, const struct dm_maps *maps
 
 const char *dm_begin_series(struct dm_series *s, const char *recovery)
 {
-	const char *why = dm_get_maps_and_flags(&s->maps);
+	const char *why;
 
+	s->fds = nr_fds();
+	dm_keep_open();
+	why = dm_get_maps_and_flags(&s->maps);
 	if (*why)
 		return why;
 	s->recovery = recovery;
 	s->taint = dm_taint();
-	s->fds = nr_fds();
 	dm_read_path("/proc/self/comm", s->comm, sizeof(s->comm));
 	s->comm[strcspn(s->comm, "\n")] = '\0';
 	return dm_arm_nothing();
@@ -114,6 +116,7 @@ const char *dm_begin_series(struct dm_series *s, const char *recovery)
 void dm_end_series(void)
 {
 	dm_disarm();
+	dm_close_kept();
 }
 
 /* *disturbed: it says nothing, as somebody else has moved what is counted. */
