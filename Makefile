@@ -25,7 +25,7 @@ rust-analyzer:
 # What a module build leaves in place; no kernel is needed to remove it.
 clean:
 	rm -rf build/*/module build/*/clippy build/*/selftests build/*/initramfs* build/*/mutants \
-		build/*/compile-fail build/*/rustdoc
+		build/*/compile-fail build/*/controls build/*/rustdoc
 	rm -f Module.symvers modules.order rust-project.json rust/bindings/generated.rs rust/kunit/generated.rs .module-common.o
 	find . -path ./build -prune -o -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o \
 		-name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' \) -exec rm -f {} +
@@ -67,6 +67,9 @@ kunit:
 compile-fail:
 	@scripts/compile-fail
 
+controls:
+	@scripts/controls
+
 rustdoc:
 	@scripts/rustdoc
 
@@ -85,6 +88,7 @@ help:
 	@echo 'make soak             hours of it: 100,000 failed forks, 100,000 values for each file'
 	@echo 'make kunit            the KUnit tests, which run when the module is loaded'
 	@echo 'make compile-fail     does what must not compile fail to'
+	@echo 'make controls         does each check report what it is there to report'
 	@echo 'make mutants          do the tests notice mistakes made on purpose, one at a time'
 	@echo 'make check-64k        the tests on arm64 with pages of 64 kB'
 	@echo 'make kernel           build the patched kernel [FLAVOUR=lean|debug]'
@@ -101,4 +105,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check quick \
-	mutants check-64k compile-fail kselftest soak kunit rustdoc lint patches-check help
+	mutants check-64k compile-fail controls kselftest soak kunit rustdoc lint patches-check help

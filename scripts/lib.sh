@@ -65,6 +65,7 @@ arch_vars()
 	FLAVOUR=${FLAVOUR:-lean}
 	# What programs are built for.
 	USER_ARCH=$ARCH
+	KERNEL_FLAGS=()
 	case $ARCH in
 	x86_64)
 		IMAGE_TARGET=bzImage IMAGE=arch/x86/boot/bzImage
@@ -84,7 +85,12 @@ arch_vars()
 		ARCH_APPEND="earlycon=pl011,mmio32,0x9040000" ;;
 	um)
 		# User Mode Linux: the kernel is a process of the host's.
-		IMAGE_TARGET=linux IMAGE=linux USER_ARCH=x86_64 ARCH_APPEND='' ;;
+		IMAGE_TARGET=linux IMAGE=linux USER_ARCH=x86_64 ARCH_APPEND=''
+		# arch/um compiles all of it for modules far away. The kernel's own
+		# variables are then in sections that its linker script does not
+		# know: kmemleak does not search them, and takes for lost what
+		# they point to.
+		KERNEL_FLAGS=(CFLAGS_KERNEL=-mcmodel=small) ;;
 	*)
 		die "ARCH=$ARCH is not supported (x86_64, arm64, um)" ;;
 	esac
@@ -111,6 +117,12 @@ um_forbidden()
 	tc perl -e 'exit(syscall(101, 0, 0, 0, 0) != 0)' || echo "ptrace is forbidden here"
 }
 
+# What a kernel that is tested gets on its command line. A bad page, an oops, a
+# warning or a lockup ends the run where it happens: what the kernel does after it
+# proves nothing, and may take for ever. KUnit's filter lets no suite run when the
+# module is loaded: kunit.sh opens it.
+TEST_APPEND="panic_on_taint=0x42a0 kunit.enable=1 kunit.autorun=1 kunit.filter_glob=none"
+
 # Run a command in the toolchain root, or on the host with TOOLCHAIN=host.
 tc()
 {
@@ -124,7 +136,7 @@ kmake()
 	local cc="ccache clang"
 
 	[ "$TOOLCHAIN" != host ] || command -v ccache >/dev/null || cc=clang
-	tc make -j"$JOBS" LLVM=1 ARCH="$ARCH" CC="$cc" V="$V" "$@"
+	tc make -j"$JOBS" LLVM=1 ARCH="$ARCH" CC="$cc" V="$V" "${KERNEL_FLAGS[@]}" "$@"
 }
 
 # The kernel's checkpatch.  Kept away from our git directory: it would take a
@@ -158,6 +170,13 @@ lock()
 lock_build()
 {
 	lock 8 "$BUILD/.lock" "this clone's build/"
+}
+
+# What is built of one flavour: parts of scripts/check run side by side in this
+# clone, and two of them must not build it at once.
+lock_out()
+{
+	lock 7 "$OUT/.lock" "build/$ARCH-$FLAVOUR"
 }
 
 # need_space DIR MEGABYTES WHAT
@@ -229,7 +248,7 @@ run_logged()
 		# The command stays in the foreground: a background job of a
 		# script ignores ^C.
 		: >"$log" || die "cannot write $log; is the disk full?"
-		ticker "$label" "$log" "$total" 8>&- 9>&- &
+		ticker "$label" "$log" "$total" 7>&- 8>&- 9>&- &
 		pid=$!
 		# shellcheck disable=SC2064 # the pid of now
 		trap "kill $pid 2>/dev/null || :" EXIT
@@ -259,8 +278,55 @@ sha()
 	sha256sum "$@" | cut -d' ' -f1
 }
 
-# add_up NAME COMMAND...: run a command whose last line is "N passed, N failed,
-# N skipped", and add that to PASSED, FAILED and SKIPPED.
+# patterns FILE: the extended regular expressions of configs/FILE, one a line.
+# One that grep cannot use, or that matches a blank line and so nearly anything,
+# ends the script: what is looked for with such a list is not found.
+patterns()
+{
+	local line nr=0 rc said
+
+	[ -r "$TOP/configs/$1" ] || die "cannot read configs/$1"
+	while IFS= read -r line || [ -n "$line" ]; do
+		nr=$((nr + 1))
+		case $line in
+		'' | '#'*) continue ;;
+		esac
+		rc=0
+		said=$(grep -E -e "$line" <<<$'\n \n\t' 2>&1 >/dev/null) || rc=$?
+		case $rc in
+		0) die "configs/$1:$nr: '$line' matches a blank line, and so nearly anything" ;;
+		1) printf '%s\n' "$line" ;;
+		*) die "configs/$1:$nr: '$line' is no regular expression (${said#grep: })" ;;
+		esac
+	done <"$TOP/configs/$1"
+}
+
+# without PATTERNS: of the lines of stdin those that match none of them.
+without()
+{
+	local rc=0
+
+	[ -n "$1" ] || { cat; return; }
+	grep -avE -e "$1" || rc=$?
+	[ "$rc" -le 1 ] || die "grep failed with $rc"
+}
+
+# add_numbers CODE FILE: add the numbers of the last line of a command's output,
+# "N passed, N failed, N skipped", to PASSED, FAILED and SKIPPED.  Fails if there
+# are none, or if they are not what a command that ends with CODE has to say.
+add_numbers()
+{
+	[[ $(tail -n1 "$2") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]] || return 1
+	PASSED=$((PASSED + BASH_REMATCH[1]))
+	FAILED=$((FAILED + BASH_REMATCH[2]))
+	SKIPPED=$((SKIPPED + BASH_REMATCH[3]))
+	case $1,${BASH_REMATCH[1]},${BASH_REMATCH[2]},${BASH_REMATCH[3]} in
+	[!0]*,*,[!0]*,* | 0,[!0]*,0,* | 4,0,0,[!0]*) ;;
+	*) return 1 ;;
+	esac
+}
+
+# add_up NAME COMMAND...: run a command and add its numbers.
 add_up()
 {
 	local name=$1 out rc=0
@@ -268,12 +334,8 @@ add_up()
 
 	out=$(mktemp)
 	"$@" | tee "$out" || rc=$?
-	if [[ $(tail -n1 "$out") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
-		PASSED=$((PASSED + BASH_REMATCH[1]))
-		FAILED=$((FAILED + BASH_REMATCH[2]))
-		SKIPPED=$((SKIPPED + BASH_REMATCH[3]))
-	else
-		# It did not come to its end, and has said why.
+	if ! add_numbers "$rc" "$out"; then
+		# It did not come to its end and has said why, or did nothing.
 		echo "FAILED  $name ended with $rc"
 		FAILED=$((FAILED + 1))
 	fi

@@ -3,40 +3,12 @@
 #
 # scripts/fail-fork does what its options say, and leaves no trace.
 
-dir=/sys/kernel/debug/dup_mmap_recovery
-nr=0
-failed=0
-tmp=
-
-skip_all()
-{
-	echo "TAP version 13"
-	echo "1..0 # SKIP $*"
-	exit 4
-}
+. "$(dirname "$0")/ktap.sh"
 
 # shellcheck disable=SC2317 # called by the trap
-finish()
+clean_up()
 {
-	rc=$?
-	trap - EXIT
-	rm -rf "$tmp"
-	[ ! -d "$dir" ] || echo 1 > "$dir/reset"
-	[ "$rc" = 0 ] || [ "$rc" = 4 ] || rc=1
-	exit "$rc"
-}
-
-# result <0 is ok> <name>
-result()
-{
-	nr=$((nr + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $nr $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $nr $2"
-		sed 's/^/# /' "$tmp/out"
-	fi
+	echo 1 > "$dir/reset"
 }
 
 # What it may write to.
@@ -85,14 +57,8 @@ as_it_was()
 [ "$(id -u)" = 0 ] || skip_all "needs root"
 [ -d "$dir" ] || skip_all "module not loaded"
 tool=$(command -v fail-fork) || skip_all "no fail-fork in the path"
-tmp=$(mktemp -d) || exit 1
-: > "$tmp/out"
-trap finish EXIT
-trap 'exit 1' HUP INT TERM
 
-echo "TAP version 13"
-echo "1..15"
-
+begin 15
 echo 1 > "$dir/reset"
 files > "$tmp/before"
 
@@ -169,4 +135,4 @@ result $? "ended by a signal (exit code $rc)"
 as_it_was
 result $? "every file is as it was then too"
 
-[ "$failed" = 0 ]
+finish

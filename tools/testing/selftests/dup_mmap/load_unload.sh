@@ -4,69 +4,27 @@
 # Load and unload the module while others fork, with and without failures armed.
 # Unloading has to wait for forks inside of it and must not disturb any.
 
-# A shell that gives up exits with 2, which kselftest takes for an expected
-# failure.
-tmp=
-loop=
-ko=
-was_loaded=
-# shellcheck disable=SC2317 # called by the trap
-finish()
-{
-	rc=$?
-	trap - EXIT
-	exec 3<&-
-	[ -z "$loop" ] || kill "$loop" 2>/dev/null
-	[ -z "$tmp" ] || rm -rf "$tmp"
-	if [ "$was_loaded" = y ] && [ ! -d "$dir" ]; then
-		insert || rc=1
-	elif [ "$was_loaded" = n ] && [ -d "$dir" ]; then
-		rmmod "$module"
-	fi
-	[ ! -d "$dir" ] || echo 1 > "$dir/reset"
-	case $rc in
-	0|1|4)	exit "$rc" ;;
-	*)	echo "Bail out! exit status $rc"; exit 1 ;;
-	esac
-}
-trap finish EXIT
-trap 'exit 1' HUP INT TERM
+. "$(dirname "$0")/ktap.sh"
 
-module=dup_mmap_recovery
-dir=/sys/kernel/debug/$module
 fail=$dir/fail_dup_mmap
 cycles=8
-nr=0
-failed=0
+loop=
+was_loaded=n
+[ ! -d "$dir" ] || was_loaded=y
 
-skip_all()
+# shellcheck disable=SC2317 # called by the trap
+clean_up()
 {
-	echo "TAP version 13"
-	echo "1..0 # SKIP $*"
-	exit 4
-}
-
-# result <0 is ok> <name>
-result()
-{
-	nr=$((nr + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $nr $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $nr $2"
+	ok=0
+	exec 3<&-
+	[ -z "$loop" ] || kill "$loop" 2>/dev/null
+	if [ "$was_loaded" = y ] && [ ! -d "$dir" ]; then
+		insert || ok=1
+	elif [ "$was_loaded" = n ] && [ -d "$dir" ]; then
+		rmmod "$module" || ok=1
 	fi
-}
-
-note()
-{
-	echo "# $*"
-}
-
-# modprobe where it knows the module, else the file itself.
-insert()
-{
-	modprobe "$module" 2>/dev/null || insmod "$ko"
+	[ ! -d "$dir" ] || echo 1 > "$dir/reset"
+	return "$ok"
 }
 
 load()
@@ -99,7 +57,7 @@ can_fork()
 # start_loop [-f]: returns once it has forked.
 start_loop()
 {
-	"$here/fork_loop" "$@" "$tmp/fifo" > "$tmp/out" &
+	"$here/fork_loop" "$@" "$tmp/fifo" > "$tmp/forks" &
 	loop=$!
 	read -r _ < "$tmp/fifo" || true
 	kill -0 "$loop" 2>/dev/null || { note "fork_loop did not start"; return 1; }
@@ -111,7 +69,7 @@ stop_loop()
 	wait "$loop"
 	rc=$?
 	loop=
-	note "$(cat "$tmp/out")"
+	note "$(cat "$tmp/forks")"
 	return "$rc"
 }
 
@@ -169,22 +127,13 @@ cycles_while_forking()
 	result "$bad" "$what ($c cycles)"
 }
 
-here=$(cd "$(dirname "$0")" && pwd) || exit 1
-
 [ "$(id -u)" = 0 ] || skip_all "needs root"
 [ -d /sys/kernel/debug ] || skip_all "no debugfs"
-# busybox modprobe has no dry run.
-ko=$(find /lib/modules/ -name "$module.ko*" 2>/dev/null | head -n 1)
-[ -n "$ko" ] || skip_all "no $module.ko in /lib/modules"
+[ -n "$(module_file)" ] || skip_all "no $module.ko in /lib/modules"
 [ -x "$here/fork_loop" ] || skip_all "fork_loop is not built"
 
-was_loaded=n
-[ ! -d "$dir" ] || was_loaded=y
-tmp=$(mktemp -d) || exit 1
+begin 8
 mkfifo "$tmp/fifo" || exit 1
-
-echo "TAP version 13"
-echo "1..8"
 
 [ "$was_loaded" = n ] || unload
 is_gone && can_fork
@@ -218,4 +167,4 @@ cycles_while_forking "unload while forks fail at the last step" arch-dup-mmap 10
 cycles_while_forking "unload while forks fail half way" copy-page-range 5 -f
 cycles_while_forking "unload while forks fail anywhere" any 20 -f
 
-[ "$failed" = 0 ]
+finish

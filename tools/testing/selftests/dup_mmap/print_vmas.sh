@@ -4,47 +4,21 @@
 # The example module (Documentation/examples/print_vmas.rs) prints the map that
 # /proc/<pid>/maps has, and has nothing to print where there is no mm.
 
+. "$(dirname "$0")/ktap.sh"
+
 module=print_vmas
 pid=
-nr=0
-failed=0
-here=$(cd "$(dirname "$0")" && pwd) || exit 1
-
-skip_all()
-{
-	echo "TAP version 13"
-	echo "1..0 # SKIP $*"
-	exit 4
-}
 
 # shellcheck disable=SC2317 # called by the trap
-finish()
+clean_up()
 {
-	rc=$?
-	trap - EXIT
 	[ -z "$pid" ] || kill -KILL "$pid"
 	unload
-	rm -rf "$tmp"
-	# kselftest takes some others for expected.
-	[ "$rc" = 0 ] || [ "$rc" = 4 ] || rc=1
-	exit "$rc"
 }
 
 unload()
 {
 	! grep -q "^$module " /proc/modules || rmmod "$module"
-}
-
-# result <0 is ok> <name>
-result()
-{
-	nr=$((nr + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $nr $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $nr $2"
-	fi
 }
 
 # print <pid>: what the module has to say goes to $tmp/printed
@@ -54,7 +28,7 @@ print()
 	echo "$here: $$.$nr" > /dev/kmsg
 	said=$(modprobe "$module" pid="$1" 2>&1)
 	rc=$?
-	[ -z "$said" ] || echo "# modprobe: $said"
+	[ -z "$said" ] || note "modprobe: $said"
 	dmesg | sed "1,/$$\\.$nr\$/d" |
 		sed -nE "s/.*$module: ([0-9a-f]+-[0-9a-f]+ .*)/\\1/p" > "$tmp/printed"
 	return "$rc"
@@ -75,7 +49,7 @@ stopped_process()
 		state=$(sed -n 's/^State:[^A-Z]*\(.\).*/\1/p' "/proc/$pid/status" 2> /dev/null)
 		case $state in
 		T)	return 0 ;;
-		Z|X|'')	echo "# $1 is gone"; pid=; return 1 ;;
+		Z|X|'')	note "$1 is gone"; pid=; return 1 ;;
 		esac
 	done
 }
@@ -90,9 +64,9 @@ same_map()
 	wait "$pid" 2> /dev/null
 	pid=
 	nr_vmas=$(wc -l < "$tmp/maps")
-	echo "# $nr_vmas VMAs"
+	note "$nr_vmas VMAs"
 	[ "$rc" = 0 ] && [ "$nr_vmas" -ge "$at_least" ] || return 1
-	diff "$tmp/maps" "$tmp/printed" > "$tmp/diff" || { sed 's/^/# /' "$tmp/diff"; return 1; }
+	diff "$tmp/maps" "$tmp/printed" > "$tmp/out"
 }
 
 refused()
@@ -106,14 +80,10 @@ refused()
 }
 
 [ "$(id -u)" = 0 ] || skip_all "needs root"
-[ -n "$(find /lib/modules/ -name "$module.ko*" 2> /dev/null | head -n 1)" ] ||
+[ -n "$(module_file)" ] ||
 	skip_all "no $module.ko in /lib/modules (make DUP_MMAP_EXAMPLE=1)"
-tmp=$(mktemp -d) || exit 1
-trap finish EXIT
-trap 'exit 1' HUP INT TERM
 
-echo "TAP version 13"
-echo "1..4"
+begin 4
 
 at_least=1
 # shellcheck disable=SC2016 # for that shell
@@ -130,4 +100,4 @@ result $? "a kernel thread has none"
 refused 2147483647
 result $? "nor has a process that is not there"
 
-[ "$failed" = 0 ]
+finish

@@ -277,7 +277,7 @@ static const char *sweep(enum dm_point point, int nr_steps, int stride, bool all
 		return why;
 	if (maps.len != after.len || memcmp(maps.text, after.text, maps.len))
 		return "/proc/self/maps of the parent changed";
-	return dm_taint() == taint ? "" : "the kernel complained: see dmesg";
+	return dm_check_taint(taint);
 }
 
 /* The steps that failed, and what became of the allocations that were listed. */

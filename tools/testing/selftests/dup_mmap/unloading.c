@@ -168,6 +168,8 @@ static const char *fail_each(unsigned int *failed)
 		/* Committed_AS belongs to the whole system. */
 		for (try = 0, committed = 1; try < 4 && committed; try++) {
 			committed = dm_committed_as();
+			if (committed < 0)
+				return "cannot read Committed_AS";
 			if (nth == 1000 || dm_set_nth(nth))
 				return "cannot go through all allocations";
 			pid = dm_fork(&err);
@@ -183,8 +185,9 @@ static const char *fail_each(unsigned int *failed)
 			return strerror(err);
 		*failed += pid < 0;
 	}
-	if (dm_taint() != taint)
-		return "the kernel complained: see dmesg";
+	why = dm_check_taint(taint);
+	if (*why)
+		return why;
 	why = dm_get_maps(&after);
 	if (*why)
 		return why;

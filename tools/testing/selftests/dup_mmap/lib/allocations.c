@@ -173,8 +173,9 @@ static const char *fail_alloc_once(int nth, const struct dm_maps *before,
 			return "reading " FAIL_NTH;
 		*forked = !shot.err;
 		*used = !n.left;
-		if (dm_taint() != taint)
-			return "the kernel complained: see dmesg";
+		why = dm_check_taint(taint);
+		if (*why)
+			return why;
 		why = dm_get_maps(&after);
 		if (*why)
 			return why;

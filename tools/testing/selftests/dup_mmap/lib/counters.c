@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,14 @@ const char * const dm_counter_names[DM_NR_COUNTERS] = {
 static long meminfo(const char *text, const char *key)
 {
 	const char *p = strstr(text, key);
+	char *end;
+	long v;
 
-	return p ? strtol(p + strlen(key) + 1, NULL, 10) : -1;
+	if (!p)
+		return -1;
+	p += strlen(key) + 1;
+	v = strtol(p, &end, 10);
+	return end == p ? -1 : v;
 }
 
 long dm_committed_as(void)
@@ -55,6 +62,20 @@ static void shrink_slabs(void)
 		dm_write_path(slab_path(i, "shrink"), "1");
 }
 
+/* What a kernel is built without it need not count. */
+static bool lacks(enum dm_counter c)
+{
+	switch (c) {
+	case DM_HUGE_FREE:
+	case DM_HUGE_RSVD:
+		return access("/proc/sys/vm/nr_hugepages", F_OK);
+	case DM_SLAB_MEMPOLICY:
+		return access("/proc/self/numa_maps", F_OK);
+	default:
+		return false;
+	}
+}
+
 const char *dm_uncountable(void)
 {
 	if (dm_read_number(slab_path(DM_SLAB_VMA, "objects")) < 0)
@@ -65,8 +86,8 @@ const char *dm_uncountable(void)
 void dm_get_counters(struct dm_counters *c)
 {
 	static char text[8192];
-	bool exact;
-	int i;
+	long own;
+	int err, i;
 
 	/* Freed objects stay in sheaves and, with KASAN, in quarantine. */
 	shrink_slabs();
@@ -74,17 +95,23 @@ void dm_get_counters(struct dm_counters *c)
 	shrink_slabs();
 	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++)
 		c->v[i] = dm_read_number(slab_path(i, "objects"));
-	/* Folds the per-CPU differences, without which PageTables is a guess. */
-	exact = !dm_write_path("/proc/sys/vm/stat_refresh", "1");
+	/*
+	 * Folds the per-CPU differences, without which PageTables is a guess. Where
+	 * there is one CPU only, there are none, and no such file.
+	 */
+	err = dm_write_path("/proc/sys/vm/stat_refresh", "1");
 	dm_read_path("/proc/meminfo", text, sizeof(text));
 	c->v[DM_COMMITTED_AS] = meminfo(text, "Committed_AS");
-	c->v[DM_PAGE_TABLES] = exact ? meminfo(text, "PageTables") : -1;
+	c->v[DM_PAGE_TABLES] = meminfo(text, "PageTables");
 	c->v[DM_HUGE_FREE] = meminfo(text, "HugePages_Free");
 	c->v[DM_HUGE_RSVD] = meminfo(text, "HugePages_Rsvd");
 	/* This process may have more than before, and does: it maps and unmaps. */
 	dm_read_path("/proc/self/status", text, sizeof(text));
-	if (exact)
-		c->v[DM_PAGE_TABLES] -= meminfo(text, "VmPTE");
+	own = meminfo(text, "VmPTE");
+	if ((err && err != -ENOENT) || own < 0)
+		c->v[DM_PAGE_TABLES] = -1;
+	else
+		c->v[DM_PAGE_TABLES] -= own;
 }
 
 double dm_seconds(void)
@@ -118,10 +145,13 @@ const char *dm_check_counters(const struct dm_counters *before, int wait)
 	do {
 		dm_get_counters(&now);
 		worse = false;
-		for (i = 0; i < DM_NR_COUNTERS; i++)
+		for (i = 0; i < DM_NR_COUNTERS; i++) {
+			if ((before->v[i] < 0 || now.v[i] < 0) && !lacks(i))
+				return say("cannot count %s", dm_counter_names[i]);
 			if (i == DM_HUGE_FREE ? now.v[i] < before->v[i] :
 						now.v[i] > before->v[i] + slack[i])
 				worse = true;
+		}
 	} while (worse && dm_seconds() - start < wait);
 	if (!worse)
 		return "";
@@ -133,12 +163,27 @@ const char *dm_check_counters(const struct dm_counters *before, int wait)
 	return say("not given back:%s", text);
 }
 
+#define TAINTED		"/proc/sys/kernel/tainted"
+#define UNREADABLE	(~0ul)
+
 unsigned long dm_taint(void)
 {
 	/* Bad page, machine died (Oops), warning, soft lockup. */
 	const unsigned long bad = 1ul << 5 | 1ul << 7 | 1ul << 9 | 1ul << 14;
 
-	long taint = dm_read_number("/proc/sys/kernel/tainted");
+	long taint = dm_read_number(TAINTED);
 
-	return taint < 0 ? 0 : taint & bad;
+	return taint < 0 ? UNREADABLE : taint & bad;
+}
+
+const char *dm_check_taint(unsigned long before)
+{
+	unsigned long now = dm_taint();
+
+	if (before == UNREADABLE || now == UNREADABLE)
+		return "cannot read " TAINTED;
+	if (now != before)
+		return say("the kernel complained (taint %#lx, was %#lx): see dmesg",
+			   now, before);
+	return "";
 }

@@ -24,7 +24,7 @@ enum dm_counter {
 extern const char * const dm_counter_names[DM_NR_COUNTERS];
 
 struct dm_counters {
-	long v[DM_NR_COUNTERS];	/* -1: not available on this kernel */
+	long v[DM_NR_COUNTERS];	/* -1: cannot be counted */
 };
 
 /* Why nothing can be counted here, or NULL. */
@@ -38,12 +38,17 @@ void dm_get_counters(struct dm_counters *c);
 #define DM_PATIENT	20
 const char *dm_check_counters(const struct dm_counters *before, int seconds);
 
+/* -1: cannot be read. */
 long dm_committed_as(void);
 
 /* Of the monotonic clock. */
 double dm_seconds(void);
 
-/* The kernel has warned, died or found a bad page since boot. */
+/*
+ * The kernel has warned, died or found a bad page since boot; and "" if it has
+ * not since before.
+ */
 unsigned long dm_taint(void);
+const char *dm_check_taint(unsigned long before);
 
 #endif /* DM_COUNTERS_H */

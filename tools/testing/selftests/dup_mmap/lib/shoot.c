@@ -47,12 +47,13 @@ const char *dm_watch_fork(struct dm_shot *shot, pid_t (*how)(void *arg, int *err
 {
 	int err = 0, status;
 	const char *why;
+	long before, after;
 	pid_t pid;
 
 	why = dm_get_stats(&shot->before);
 	if (*why)
 		return why;
-	shot->committed = dm_committed_as();
+	before = dm_committed_as();
 	shot->ns = now_ns();
 	pid = how ? how(arg, &err) : dm_fork(&err);
 	shot->ns = now_ns() - shot->ns;
@@ -60,7 +61,10 @@ const char *dm_watch_fork(struct dm_shot *shot, pid_t (*how)(void *arg, int *err
 		return "the fork could not be tried";
 	if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
 		return say("the child ended with status %#x", status);
-	shot->committed = dm_committed_as() - shot->committed;
+	after = dm_committed_as();
+	if (before < 0 || after < 0)
+		return "cannot read Committed_AS";
+	shot->committed = after - before;
 	shot->err = pid < 0 ? err : 0;
 	why = dm_get_stats(&shot->after);
 	if (*why)
@@ -139,8 +143,8 @@ static const char *shoot_once(struct dm_series *s, enum dm_point point, int inde
 	why = dm_get_counts(&counts[0]);
 	if (*why)
 		return why;
-	if (!want.fails)
-		dm_read("last", last[0], sizeof(last[0]));
+	if (!want.fails && dm_read("last", last[0], sizeof(last[0])) <= 0)
+		return "cannot read last";
 	why = dm_aim(point, index, err);
 	if (*why)
 		return why;
@@ -162,9 +166,9 @@ static const char *shoot_once(struct dm_series *s, enum dm_point point, int inde
 	if (times != !want.fails)
 		return say("times is %ld afterwards, expected %d", times,
 			   !want.fails);
-	if (dm_taint() != s->taint)
-		return say("the kernel complained (taint %#lx, was %#lx): see dmesg",
-			   dm_taint(), s->taint);
+	why = dm_check_taint(s->taint);
+	if (*why)
+		return why;
 	if (nr_fds() != s->fds)
 		return say("%d open files, expected %d", nr_fds(), s->fds);
 
