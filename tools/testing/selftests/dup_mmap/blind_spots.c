@@ -429,6 +429,16 @@ static int nr_steps(struct __test_metadata *_metadata, int *dropped)
 	return count_lines(text);
 }
 
+TEST_F(spot, a_dry_run_lists_its_own_steps)
+{
+	int nr, dropped;
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
+	nr = nr_steps(_metadata, &dropped);
+	EXPECT_EQ(nr, nr_steps(_metadata, &dropped));
+}
+
 /* Every allocation fails that is for the list, and no other one. */
 TEST_F(spot, steps_that_are_dropped_are_counted)
 {
@@ -489,6 +499,29 @@ TEST_F(spot, sixty_three_bytes_and_no_more)
 	EXPECT_EQ(0, dm_write_bytes("reset", value, 63, 0));
 	EXPECT_EQ(-EINVAL, dm_write_bytes("reset", value, 64, 0));
 	EXPECT_EQ(-EINVAL, dm_write_bytes("reset", value, 65, 0));
+}
+
+/* pwrite() is refused by the VFS; write() behind the start only by the file. */
+TEST_F(spot, no_value_behind_the_start)
+{
+	static const char file[] = DM_DIR "/" DM_FAIL "vma-index";
+	char byte;
+	int fd = open(file, O_RDWR | O_CLOEXEC);
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(1, write(fd, "5", 1));
+	ASSERT_EQ(1, lseek(fd, 1, SEEK_SET));
+	EXPECT_EQ(-1, write(fd, "6", 1));
+	EXPECT_EQ(EINVAL, errno);
+	ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
+	ASSERT_EQ(1, read(fd, &byte, 1));
+	EXPECT_EQ('5', byte);
+	EXPECT_EQ(-1, write(fd, "7", 1));
+	EXPECT_EQ(EINVAL, errno);
+	ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
+	EXPECT_EQ(1, write(fd, "8", 1));
+	EXPECT_EQ(8, dm_read_number(file));
+	close(fd);
 }
 
 /* Objects of the cache that each open file has one of; freed ones do not count. */
