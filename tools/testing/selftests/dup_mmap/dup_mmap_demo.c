@@ -19,13 +19,13 @@
 
 static struct dm_layout own[5];
 static const enum dm_kind kinds[] = {
-	DM_ANON, DM_FILE_PRIVATE, DM_FILE_SHARED, DM_DONTFORK, DM_WIPEONFORK,
+	DM_ANON, DM_FILE_PRIVATE, DM_MEMFD_SHARED, DM_DONTFORK, DM_WIPEONFORK,
 };
 
 static const char * const kind_text[DM_NR_KINDS] = {
 	[DM_ANON]		= "anonymous memory of the demo",
 	[DM_FILE_PRIVATE]	= "private mapping of a file",
-	[DM_FILE_SHARED]	= "shared, writable mapping of a file",
+	[DM_MEMFD_SHARED]	= "shared, writable mapping of a file",
 	[DM_DONTFORK]		= "MADV_DONTFORK: the child does not get it",
 	[DM_WIPEONFORK]		= "MADV_WIPEONFORK: empty in the child",
 };
@@ -214,6 +214,7 @@ int main(int argc, char **argv)
 		}
 		keep = true;
 	}
+	dm_with_room_above(argv);
 	why = dm_unavailable();
 	if (why) {
 		fprintf(stderr, "%s: %s\n", argv[0], why);

@@ -44,7 +44,7 @@ static void check(const char *what, const char *why)
 {
 	if (!*why)
 		return;
-	ksft_print_msg("%s VMA, %s, %s: %s\n", dm_kind_names[task->kind],
+	ksft_print_msg("%s VMA, %s, %s: %s\n", dm_kind_name(task->kind),
 		       dm_position_names[task->position], what, why);
 	task->wrong++;
 }
@@ -157,9 +157,11 @@ static bool leaks(const char *recovery, int point)
 	struct dm_counters before;
 	const char *why;
 
+	dm_ksm_let_go();
 	dm_get_counters(&before);
 	if (!fail_all(recovery, point))
 		return true;
+	dm_ksm_let_go();
 	why = dm_check_counters(&before, DM_PATIENT);
 	if (*why)
 		ksft_print_msg("%s, %s: %s\n", recovery ? recovery : "both recoveries",
@@ -196,7 +198,7 @@ static void judge_each(const char *only, unsigned long taint)
 
 	for (k = 0; k < DM_NR_KINDS; k++) {
 		for (pos = 0; pos < DM_NR_POSITIONS; pos++) {
-			snprintf(name, sizeof(name), "%s, %s", dm_kind_names[k],
+			snprintf(name, sizeof(name), "%s, %s", dm_kind_name(k),
 				 dm_position_names[pos]);
 			if (only && strcmp(only, name))
 				continue;
@@ -222,8 +224,10 @@ static void judge_all_and_count(unsigned long taint)
 
 	/* Whatever is allocated once and kept on purpose, is after this. */
 	fail_all(NULL, DM_COPY_PAGE_RANGE);
+	dm_ksm_let_go();
 	dm_get_counters(&before);
 	judge_each(NULL, taint);
+	dm_ksm_let_go();
 	if (why)
 		ksft_test_result_code(KSFT_SKIP, KEPT, "%s", why);
 	else
@@ -242,6 +246,7 @@ int main(int argc, char **argv)
 			return KSFT_FAIL;
 		only = optarg;
 	}
+	dm_with_room_above(argv);
 	dm_skip_unless_available();
 	ksft_print_header();
 	task = mmap(NULL, sizeof(*task), PROT_READ | PROT_WRITE,
@@ -249,6 +254,7 @@ int main(int argc, char **argv)
 	if (task == MAP_FAILED)
 		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
 	dm_save(&saved);
+	dm_kinds_begin(1);
 	if (only && strcmp(only, KEPT)) {
 		ksft_set_plan(1);
 		judge_each(only, dm_taint());
@@ -256,6 +262,7 @@ int main(int argc, char **argv)
 		ksft_set_plan(DM_NR_KINDS * DM_NR_POSITIONS + 1);
 		judge_all_and_count(dm_taint());
 	}
+	dm_kinds_end();
 	dm_restore(&saved);
 	ksft_finished();
 }

@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include "dup_mmap.h"
-#include "vma_kinds.h"
 
 #define MAX_WORKERS	8
 #define AT_LEAST	250ul		/* of each */
@@ -37,7 +36,7 @@ static const char * const phase_names[NR_PHASES] = { "steps", "allocations" };
 struct worker {
 	pid_t pid;
 	unsigned long failed, rounds, steps;
-	char missing[256], why[256];
+	char missing[1024], why[256];
 };
 
 static struct worker *workers;		/* shared with them */
@@ -120,7 +119,8 @@ static int work(int nr)
 	bool small = nr % 2 == 0 && nr != nr_workers - 1;
 	int fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	int wait_fd = go[nr][0];
-	const char *why = NULL;
+	static struct dm_layout layouts[DM_NR_ALL];
+	const char *why;
 	enum aim phase;
 	char c;
 
@@ -128,9 +128,9 @@ static int work(int nr)
 	for (; nr >= 0; nr--)
 		close(go[nr][1]);
 	if (!small)
-		why = vk_build(w->missing, sizeof(w->missing));
-	if (why || fail_nth < 0) {
-		snprintf(w->why, sizeof(w->why), "%s", why ? why : "no fail-nth");
+		dm_build_all(layouts, w->missing, sizeof(w->missing));
+	if (fail_nth < 0) {
+		snprintf(w->why, sizeof(w->why), "no fail-nth");
 		return !say_done('d');
 	}
 	if (!say_done('d'))
@@ -144,7 +144,7 @@ static int work(int nr)
 		while ((w->rounds < at_least || total() < *enough) && !w->why[0]) {
 			if (!fail_all(w, phase, fail_nth))
 				break;
-			why = vk_check();
+			why = dm_check_all(layouts);
 			if (*why)
 				snprintf(w->why, sizeof(w->why), "%s", why);
 		}
@@ -152,7 +152,12 @@ static int work(int nr)
 			return 1;
 	}
 	/* Keeps what it has until it is told. */
-	return read(wait_fd, &c, 1) < 0;
+	if (read(wait_fd, &c, 1) < 0)
+		return 1;
+	why = dm_unbuild_all(layouts);
+	if (*why)
+		ksft_print_msg("%s\n", why);
+	return !!*why;
 }
 
 /* Where a thread of a process is, for somebody who has to find out why. */
@@ -289,6 +294,7 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	dm_without_rseq(argv);
+	dm_with_room_above(argv);
 	dm_skip_unless_available();
 	ksft_print_header();
 	nr_workers = sysconf(_SC_NPROCESSORS_ONLN);
@@ -316,7 +322,7 @@ int main(int argc, char **argv)
 	if (failures == MANY)
 		before.v[DM_PAGE_TABLES] += 512;
 	taint = dm_taint();
-	vk_begin(nr_workers);
+	dm_kinds_begin(nr_workers);
 
 	why = "";
 	for (i = 0; i < nr_workers && !*why; i++) {
@@ -337,10 +343,11 @@ int main(int argc, char **argv)
 	if (*why)
 		ksft_print_msg("%s\n", why);
 	if (!*why && workers[nr_workers - 1].missing[0])
-		ksft_test_result_skip("not to be had here:%s\n",
+		ksft_test_result_code(KSFT_SKIP, "VMAs of all kinds",
+				      "not to be had here: %s",
 				      workers[nr_workers - 1].missing);
 	else
-		ksft_test_result(!*why, "%d processes are there\n", nr_workers);
+		ksft_test_result(!*why, "VMAs of all kinds\n");
 
 	dm_get_stats(&stats[0]);
 	t = dm_seconds();
@@ -379,7 +386,7 @@ int main(int argc, char **argv)
 		       (stats[1].failed - stats[0].failed) / t);
 	ksft_test_result(stats[1].failed - stats[0].failed >= failures,
 			 "%lu forks failed in dup_mmap()\n", failures);
-	vk_end();
+	dm_kinds_end();
 	why = dm_check_counters(&before, DM_PATIENT);
 	if (!*why)
 		why = dm_check_taint(taint);

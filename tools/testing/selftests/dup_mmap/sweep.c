@@ -18,10 +18,8 @@
 #include <unistd.h>
 
 #include "dup_mmap.h"
-#include "vma_kinds.h"
 
 #define MAX_STEPS	16384
-#define MAX_KINDS	32
 #define NR_SMALL	1000
 #define STRIDE		331
 #define LONG_STRIDE	7
@@ -29,10 +27,13 @@
 
 enum result { WRONG, FAILED, SWALLOWED, MISSED };
 
+static struct dm_layout layouts[DM_NR_ALL];
+
 /* The last row is of the program's own VMAs and of steps without any. */
+#define NR_ROWS		(DM_NR_ALL + 1)
 static struct {
 	unsigned int steps, listed, result[MISSED + 1];
-} table[MAX_KINDS][DM_NR_POINTS];
+} table[NR_ROWS][DM_NR_POINTS];
 
 /* One step of the dry run. */
 static struct step {
@@ -47,6 +48,33 @@ static unsigned int in_recovery;
 
 static char text[2 << 20];
 static struct dm_maps maps, after;
+
+/* Of the VMA that begins there. */
+static int row_of(unsigned long start)
+{
+	int i;
+
+	for (i = 0; i < DM_NR_ALL; i++)
+		if (start && start == (unsigned long)layouts[i].addr)
+			break;
+	return i;
+}
+
+static void print_row(int row, int point)
+{
+	const struct dm_layout *l = &layouts[row];
+	char name[64] = "(the program's)";
+
+	if (row < DM_NR_ALL)
+		snprintf(name, sizeof(name), "%s%s%s", dm_kind_name(l->kind),
+			 l->position == DM_MIDDLE ? "" : ", ",
+			 l->position == DM_MIDDLE ? "" : dm_position_names[l->position]);
+	ksft_print_msg("%-22s %-17s %5u %6u %6u %8u %6u\n", name, dm_points[point].name,
+		       table[row][point].steps, table[row][point].listed,
+		       table[row][point].result[FAILED],
+		       table[row][point].result[SWALLOWED],
+		       table[row][point].result[MISSED]);
+}
 
 static bool fork_works(void)
 {
@@ -223,7 +251,7 @@ static const char *sweep(enum dm_point point, int nr_steps, int stride, bool all
 		return "cannot write the point";
 	for (i = 0; i < nr_steps; i++) {
 		const struct step *s = &steps[i];
-		size_t kind = s->index < 0 ? vk_nr() : vk_kind_of(s->start);
+		int row = row_of(s->index < 0 ? 0 : s->start);
 		unsigned int nth;
 
 		if (s->point != point || (s->index > 0 && s->index % stride))
@@ -244,7 +272,7 @@ static const char *sweep(enum dm_point point, int nr_steps, int stride, bool all
 			}
 			*forks += r == FAILED;
 			if (!nth) {
-				table[kind][point].steps++;
+				table[row][point].steps++;
 				/* Its allocations are much the same for each VMA. */
 				why = vmas > 1 || !allocs ? "" :
 					shoot_in_recovery(s, recovery, forks);
@@ -255,8 +283,8 @@ static const char *sweep(enum dm_point point, int nr_steps, int stride, bool all
 				}
 				continue;
 			}
-			table[kind][point].listed++;
-			table[kind][point].result[r]++;
+			table[row][point].listed++;
+			table[row][point].result[r]++;
 			listed++;
 			result[r]++;
 			if (r == MISSED)
@@ -269,7 +297,7 @@ static const char *sweep(enum dm_point point, int nr_steps, int stride, bool all
 	if (listed)
 		ksft_print_msg("%u make it fail, it does without %u, %u never came back\n",
 			       result[FAILED], result[SWALLOWED], result[MISSED]);
-	why = vk_check();
+	why = dm_check_all(layouts);
 	if (*why)
 		return why;
 	why = dm_get_maps(&after);
@@ -283,22 +311,14 @@ static const char *sweep(enum dm_point point, int nr_steps, int stride, bool all
 /* The steps that failed, and what became of the allocations that were listed. */
 static void print_table(void)
 {
-	size_t k;
-	int p;
+	int k, p;
 
 	ksft_print_msg("%-22s %-17s %5s %6s %6s %8s %6s\n", "VMA", "step", "fails",
 		       "allocs", "fail", "survive", "gone");
-	for (k = 0; k <= vk_nr(); k++) {
-		for (p = 0; p < DM_NR_POINTS; p++) {
-			if (!table[k][p].steps)
-				continue;
-			ksft_print_msg("%-22s %-17s %5u %6u %6u %8u %6u\n", vk_name(k),
-				       dm_points[p].name, table[k][p].steps,
-				       table[k][p].listed, table[k][p].result[FAILED],
-				       table[k][p].result[SWALLOWED],
-				       table[k][p].result[MISSED]);
-		}
-	}
+	for (k = 0; k < NR_ROWS; k++)
+		for (p = 0; p < DM_NR_POINTS; p++)
+			if (table[k][p].steps)
+				print_row(k, p);
 }
 
 static void sweep_all(const char *recovery, const char *what, int stride, bool allocs)
@@ -308,13 +328,13 @@ static void sweep_all(const char *recovery, const char *what, int stride, bool a
 	const char *why = "";
 	int nr, p;
 	double t;
-	size_t k;
+	int k;
 
 	memset(table, 0, sizeof(table));
 	in_recovery = 0;
 	dm_use_recovery(recovery);
-	/* First with caches filled as they will be. */
-	for (p = 0; p < TRIES; p++)
+	/* First with caches filled as they will be, where it depends on that. */
+	for (p = 0; p < TRIES && allocs; p++)
 		fork_works();
 	nr = dry_run(&why);
 	if (nr >= 0)
@@ -339,7 +359,7 @@ static void sweep_all(const char *recovery, const char *what, int stride, bool a
 		       forks / t, maps.nr);
 	if (allocs) {
 		print_table();
-		for (k = 0; k <= vk_nr(); k++) {
+		for (k = 0; k < NR_ROWS; k++) {
 			for (p = 0; p < DM_NR_POINTS; p++) {
 				listed += table[k][p].listed;
 				missed += table[k][p].result[MISSED];
@@ -351,7 +371,9 @@ static void sweep_all(const char *recovery, const char *what, int stride, bool a
 				 "%s%s: of the allocations listed 95%% were made to fail\n",
 				 recovery, what);
 	}
-	why = dm_check_counters(&before, DM_PATIENT);
+	why = dm_check_all_in_child(layouts);
+	if (!*why)
+		why = dm_check_counters(&before, DM_PATIENT);
 	if (*why)
 		ksft_print_msg("%s\n", why);
 	ksft_test_result(!*why, "%s%s: nothing is lost\n", recovery, what);
@@ -377,43 +399,49 @@ static bool build_small(void)
 	return true;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const char * const recoveries[] = { "rust", "upstream" };
 	static struct dm_alloc alloc;
 	bool is_long = dm_long_form();
 	int stride = is_long ? LONG_STRIDE : STRIDE;
 	struct dm_saved saved;
-	char missing[256];
+	char missing[1024];
 	const char *why;
 	size_t r;
 
+	dm_with_room_above(argv);
 	dm_skip_unless_available();
 	ksft_print_header();
 	why = dm_alloc_begin(&alloc, "");
 	if (!why)
 		why = dm_uncountable();
-	vk_begin(1);
-	if (!why)
-		why = vk_build(missing, sizeof(missing));
-	if (why || vk_nr() >= MAX_KINDS) {
-		vk_end();
+	if (why) {
 		dm_alloc_end(&alloc);
-		ksft_exit_skip("%s\n", why ? why : "too many kinds");
+		ksft_exit_skip("%s\n", why);
 	}
-	ksft_set_plan(ARRAY_SIZE(recoveries) * 2 * (DM_NR_POINTS + 2) + 3 + is_long);
+	ksft_set_plan(ARRAY_SIZE(recoveries) * 2 * (DM_NR_POINTS + 2) + 4 + is_long);
+	dm_kinds_begin(1);
+	dm_build_all(layouts, missing, sizeof(missing));
 	if (*missing)
-		ksft_test_result_skip("not to be had here:%s\n", missing);
+		ksft_test_result_code(KSFT_SKIP, "VMAs of all kinds",
+				      "not to be had here: %s", missing);
 	else
-		ksft_test_result_pass("VMAs of %zu kinds\n", vk_nr());
+		ksft_test_result_pass("VMAs of all kinds\n");
 	dm_save(&saved);
+	dm_keep_open();
 	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
 		sweep_all(recoveries[r], "", 1, !r || is_long);
 	ksft_test_result(build_small(), "there are %d VMAs more\n", NR_SMALL);
 	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
 		sweep_all(recoveries[r], " of many", stride, false);
+	why = dm_unbuild_all(layouts);
+	if (*why)
+		ksft_print_msg("%s\n", why);
+	ksft_test_result(!*why, "all VMAs can be unmapped\n");
+	dm_close_kept();
 	dm_restore(&saved);
-	vk_end();
+	dm_kinds_end();
 	dm_alloc_end(&alloc);
 	ksft_finished();
 }

@@ -42,6 +42,7 @@ const char *dm_check_counters(const struct dm_counters *before, int seconds);
 long dm_committed_as(void);
 
 /* Of the monotonic clock. */
+unsigned long dm_ns(void);
 double dm_seconds(void);
 
 /*

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "counters.h"
@@ -27,14 +26,6 @@ static int nr_fds(void)
 	return ARRAY_SIZE(fds) - poll(fds, ARRAY_SIZE(fds), 0);
 }
 
-static unsigned long now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ul + t.tv_nsec;
-}
-
 /* It fell into the time that fork() took. */
 static const char *compare_ns(const struct dm_shot *shot, const struct dm_record *rec)
 {
@@ -54,9 +45,9 @@ const char *dm_watch_fork(struct dm_shot *shot, pid_t (*how)(void *arg, int *err
 	if (*why)
 		return why;
 	before = dm_committed_as();
-	shot->ns = now_ns();
+	shot->ns = dm_ns();
 	pid = how ? how(arg, &err) : dm_fork(&err);
-	shot->ns = now_ns() - shot->ns;
+	shot->ns = dm_ns() - shot->ns;
 	if (!pid)
 		return "the fork could not be tried";
 	if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
