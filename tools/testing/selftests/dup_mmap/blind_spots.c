@@ -198,7 +198,7 @@ TEST_F(spot, a_failure_that_came_by_itself)
  * fails at another step, by itself, that is not injected. Which allocations these
  * are depends on the kernel and on what its caches have, so tries many.
  */
-TEST_F(spot, a_failure_after_one_that_was_survived)
+TEST_F_TIMEOUT(spot, a_failure_after_one_that_was_survived, 180)
 {
 	static const enum dm_point points[] = {
 		DM_VM_AREA_DUP, DM_ANON_VMA_FORK, DM_COPY_PAGE_RANGE
@@ -213,7 +213,7 @@ TEST_F(spot, a_failure_after_one_that_was_survived)
 	if (why)
 		SKIP(return, "%s", why);
 	overcommit_large(_metadata);
-	for (i = 0; i < 600 && !seen; i++) {
+	for (i = 0; i < 120 && !seen; i++) {
 		nth = 1 + i / 3 % 10;
 		ASSERT_STREQ("", dm_arm(points[i % 3], 1, 0));
 		snprintf(nr, sizeof(nr), "%d", nth);
