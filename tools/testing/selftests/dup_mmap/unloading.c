@@ -38,8 +38,12 @@ static bool loaded(void)
 static bool load(void)
 {
 	/* modprobe where it knows the module, else the file itself. */
-	int ret = system("modprobe " DM_MODULE " 2>/dev/null || "
-			 "insmod \"$(find /lib/modules -name '" DM_MODULE ".ko*' | head -n 1)\"");
+	static const char found[] =
+		"insmod \"$(find /lib/modules -name '" DM_MODULE ".ko*' | head -n 1)\"";
+	int ret = system("modprobe " DM_MODULE " 2>/dev/null");
+
+	if (ret)
+		ret = system(found);
 
 	return !ret && loaded();
 }
