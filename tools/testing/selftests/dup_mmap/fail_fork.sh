@@ -11,11 +11,14 @@ clean_up()
 	echo 1 > "$dir/reset"
 }
 
-# What it may write to.
+# What it may write to. Without a process: they are many.
 files()
 {
 	for file in "$dir/recovery" "$dir"/fail_dup_mmap/* /sys/kernel/debug/fail*/*; do
-		[ ! -f "$file" ] || echo "$file $(cat "$file")"
+		[ -f "$file" ] || continue
+		while IFS= read -r line; do
+			echo "$file $line"
+		done < "$file"
 	done
 }
 
@@ -24,15 +27,13 @@ call()
 	"$tool" "$@" > "$tmp/out" 2>&1 < /dev/null
 }
 
-key()
-{
-	sed -n "s/^$1: //p" "$dir/last"
-}
-
 # is <key> <value>, in the last record
 is()
 {
-	[ "$(key "$1")" = "$2" ]
+	while IFS= read -r line; do
+		[ "$line" != "$1: $2" ] || return 0
+	done < "$dir/last"
+	return 1
 }
 
 # refused <words of the message> <arguments>: exit code 2, one line, and
@@ -122,7 +123,7 @@ result $? "and says how to have that again"
 # Interrupted while the command runs, which does not fork.
 "$tool" --point=any -- sh -c "until [ -e $tmp/stop ]; do :; done" > "$tmp/out" 2>&1 &
 pid=$!
-while [ "$(cat "$dir/fail_dup_mmap/probability")" != 100 ]; do
+while read -r percent < "$dir/fail_dup_mmap/probability" && [ "$percent" != 100 ]; do
 	kill -0 "$pid" || break
 done
 kill -TERM "$pid"

@@ -45,7 +45,9 @@ unload()
 is_gone()
 {
 	[ ! -d "$dir" ] || { note "$dir is still there"; return 1; }
-	! grep -q "^$module " /proc/modules || { note "still in /proc/modules"; return 1; }
+	while read -r name _; do
+		[ "$name" != "$module" ] || { note "still in /proc/modules"; return 1; }
+	done < /proc/modules
 }
 
 # A fork that must work; ( : ) is one in every shell.
@@ -73,18 +75,29 @@ stop_loop()
 	return "$rc"
 }
 
-stat_of()
+# has_moved <counter>
+has_moved()
 {
-	sed -n "s/^$1: //p" "$dir/stats"
+	while IFS=': ' read -r key value; do
+		[ "$key" != "$1" ] || [ "$value" -eq 0 ] || return 0
+	done < "$dir/stats"
+	return 1
+}
+
+uptime()
+{
+	read -r seconds _ < /proc/uptime
+	seconds=${seconds%.*}
 }
 
 # Until a counter has moved: bounded, and only as long as it takes.
 wait_for()
 {
-	i=0
-	while [ "$(stat_of "$1")" -eq 0 ]; do
-		i=$((i + 1))
-		[ "$i" -lt 2000 ] || { note "$1 stays 0"; return 1; }
+	uptime
+	limit=$((seconds + 60))
+	until has_moved "$1"; do
+		uptime
+		[ "$seconds" -lt "$limit" ] || { note "$1 stays 0"; return 1; }
 	done
 }
 
