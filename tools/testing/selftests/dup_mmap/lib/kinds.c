@@ -334,14 +334,15 @@ void dm_ksm_let_go(void)
 	}
 }
 
-/* A line of each page: fork() deals in pages. */
+/* All of it, or, if that is much, a line of each page: fork() deals in pages. */
 static unsigned long long sum(const struct dm_layout *l)
 {
 	unsigned long long h = 0xcbf29ce484222325ull;	/* FNV-1a, but for the words */
 	size_t page = page_size(), at, i;
+	size_t part = l->looked_at <= 16 * page ? page : LINE;
 
 	for (at = 0; at < l->looked_at; at += page)
-		for (i = 0; i < LINE; i += sizeof(uint64_t))
+		for (i = 0; i < part; i += sizeof(uint64_t))
 			h = (h ^ *(uint64_t *)(l->addr + at + i)) * 0x100000001b3ull;
 	return h;
 }
