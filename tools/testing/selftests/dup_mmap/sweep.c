@@ -136,19 +136,6 @@ static int dry_run(const char **why)
 	return nr;
 }
 
-/* Of all VMAs, as the flags in smaps say. */
-static int nr_reached(void)
-{
-	int p, v, nr = 0;
-
-	for (p = 0; p < DM_NR_POINTS; p++) {
-		nr += !dm_points[p].has_vma;
-		for (v = 0; v < maps.nr; v++)
-			nr += dm_reached(p, &maps.vma[v]);
-	}
-	return nr;
-}
-
 static struct dm_record rec;
 
 /*
@@ -341,7 +328,7 @@ static void sweep_all(const char *recovery, const char *what, int stride, bool a
 		why = dm_get_maps_and_flags(&maps);
 	if (*why)
 		ksft_print_msg("%s\n", why);
-	ksft_test_result(!*why && nr == nr_reached(),
+	ksft_test_result(!*why && nr == dm_nr_steps(&maps),
 			 "%s%s: a dry run lists each step of each VMA\n", recovery, what);
 	dm_write(DM_FAIL "verbose", "0");
 	dm_write(DM_FAIL "probability", "100");

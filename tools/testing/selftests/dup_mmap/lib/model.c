@@ -22,6 +22,18 @@ bool dm_reached(enum dm_point point, const struct dm_vma *vma)
 	return true;
 }
 
+int dm_nr_steps(const struct dm_maps *maps)
+{
+	int p, v, nr = 0;
+
+	for (p = 0; p < DM_NR_POINTS; p++) {
+		nr += !dm_points[p].has_vma;
+		for (v = 0; v < maps->nr; v++)
+			nr += dm_reached(p, &maps->vma[v]);
+	}
+	return nr;
+}
+
 /* Until it fails, if it does, at this point for the VMA of that index. */
 static void count_hits(const struct dm_maps *maps, enum dm_point point,
 		       struct dm_expect *want)

@@ -24,6 +24,8 @@ struct dm_expect {
 };
 
 bool dm_reached(enum dm_point point, const struct dm_vma *vma);
+/* Of a fork that works: each point, for each VMA that gets there. */
+int dm_nr_steps(const struct dm_maps *maps);
 void dm_model(const struct dm_maps *maps, enum dm_point point, int index,
 	      int err, struct dm_expect *want);
 const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
