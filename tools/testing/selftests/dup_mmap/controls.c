@@ -131,6 +131,7 @@ TEST_F(control, each_field_of_a_record)
 	WRONG_RECORD("vmas-copied is", rec.copied--);
 	WRONG_RECORD("vmas-torn-down is", rec.torn_down--);
 	WRONG_RECORD("pages-uncharged is", rec.uncharged++);
+	WRONG_RECORD("mm-flags are", strcat(rec.mm_flags, " more"));
 }
 
 TEST_F(control, each_field_of_a_record_without_recovery)
@@ -221,6 +222,8 @@ TEST_F(control, each_counter_of_stats_and_points)
 	WRONG_STATS("forks did not grow", b.forks--);
 	WRONG_STATS("failed grew", b.failed++);
 	WRONG_STATS("injected grew", b.injected--);
+	WRONG_STATS("allocs-failed grew", b.allocs_failed++);
+	WRONG_STATS("allocs-missed grew", b.allocs_missed++);
 	WRONG_STATS("recovered-rust grew", b.rust--);
 	WRONG_STATS("recovered-upstream grew", b.upstream++);
 	WRONG_STATS("vmas-torn-down grew", b.torn_down++);
@@ -313,6 +316,9 @@ TEST_F(control, a_fork_and_what_it_moved)
 	shot = good;
 	shot.after.injected--;
 	says(_metadata, "injected grew", dm_judge_shot(&shot, &self->series.maps, "rust", rec));
+	shot = good;
+	shot.ns = 0;
+	says(_metadata, "ns is", dm_judge_shot(&shot, &self->series.maps, "rust", rec));
 	says(_metadata, "recovery is", dm_judge_shot(&good, &self->series.maps, "upstream", rec));
 	ASSERT_LT(0, dm_read("last", text, sizeof(text)));
 	ASSERT_EQ(0, strncmp(text, "pid: ", 5));
