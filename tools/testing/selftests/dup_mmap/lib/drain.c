@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <dirent.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "counters.h"
 #include "drain.h"
 #include "io.h"
 
@@ -38,49 +34,47 @@ static void visit_cpus(void)
 	sched_setaffinity(0, sizeof(old), &old);
 }
 
-/* A worker with something to do is runnable from the moment it gets that. */
-static bool workers_are_idle(void)
+/* Tasks that run or could, this one among them. */
+static long nr_running(void)
 {
-	char path[64], text[256];
-	struct dirent *e;
-	const char *p;
-	bool idle = true;
-	DIR *d = opendir("/proc");
+	char text[128];
+	long n;
 
-	if (!d)
-		return true;
-	while (idle && (e = readdir(d))) {
-		if (e->d_name[0] < '1' || e->d_name[0] > '9')
-			continue;
-		snprintf(path, sizeof(path), "/proc/%.16s/stat", e->d_name);
-		if (dm_read_path(path, text, sizeof(text)) <= 0 ||
-		    !strstr(text, "(kworker/"))
-			continue;
-		p = strrchr(text, ')');
-		idle = !p || strncmp(p, ") R", 3);
-	}
-	closedir(d);
-	return idle;
+	dm_read_path("/proc/loadavg", text, sizeof(text));
+	return sscanf(text, "%*s %*s %*s %ld/", &n) == 1 ? n : -1;
+}
+
+void dm_wait_until_idle(void)
+{
+	int i;
+
+	/*
+	 * A worker of the kernel is runnable from the moment it has something to do, and
+	 * so is a process. On a busy machine somebody always is; but then each has had
+	 * its turn.
+	 */
+	for (i = 0; i < 1000 && nr_running() > 1; i++)
+		sched_yield();
 }
 
 void dm_drain(void)
 {
-	double start = dm_seconds();
-	int fd[2];
+	int round, fd[2];
 
 	visit_cpus();
-	/*
-	 * A barrier waits for the callbacks that there are. This is one, the inode's:
-	 * without any there would be no grace period either.
-	 */
-	if (!pipe(fd)) {
-		close(fd[0]);
-		close(fd[1]);
+	/* A worker may take a list of kfree_rcu() along while the first one waits. */
+	for (round = 0; round < 2; round++) {
+		/*
+		 * A barrier waits for the callbacks that there are. This is one, the
+		 * inode's: without any there would be no grace period either.
+		 */
+		if (!pipe(fd)) {
+			close(fd[0]);
+			close(fd[1]);
+		}
+		dm_write_path(RCU_BARRIER, "1");
+		/* That was the grace period which the lists of kfree_rcu() need. */
+		dm_write_path(DROP_CACHES, "2");
+		dm_wait_until_idle();
 	}
-	dm_write_path(RCU_BARRIER, "1");
-	/* That was the grace period which the lists of kfree_rcu() need ... */
-	dm_write_path(DROP_CACHES, "2");
-	/* ... unless a worker has them already. On a busy machine one always has. */
-	while (!workers_are_idle() && dm_seconds() - start < DM_PATIENT)
-		sched_yield();
 }

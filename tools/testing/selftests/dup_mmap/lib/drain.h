@@ -15,4 +15,7 @@ const char *dm_undrainable(void);
  */
 void dm_drain(void);
 
+/* Nobody else runs: what workers of the kernel and other processes were to do is done. */
+void dm_wait_until_idle(void);
+
 #endif /* DM_DRAIN_H */
