@@ -512,8 +512,10 @@ static bool keep(void)
 	char *p = mmap(NULL, KEPT * table, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (p == MAP_FAILED)
+	if (p == MAP_FAILED || memfd_create("controls", MFD_CLOEXEC) < 0)
 		return false;
+	/* If there is such a thing. */
+	syscall(SYS_userfaultfd, O_CLOEXEC);
 	for (i = 0; i < KEPT; i++, p += table) {
 		if (mprotect(p, page, PROT_READ | PROT_WRITE))
 			return false;
@@ -548,6 +550,7 @@ static bool keep_huge(void)
 static bool start_keeper(struct keeper *k)
 {
 	int ready[2], go[2];
+	bool started;
 	char c;
 
 	if (pipe(ready) || pipe(go))
@@ -564,10 +567,13 @@ static bool start_keeper(struct keeper *k)
 	close(ready[1]);
 	close(go[0]);
 	k->go = go[1];
-	return k->pid > 0 && read(ready[0], &c, 1) == 1;
+	started = k->pid > 0 && read(ready[0], &c, 1) == 1;
+	close(ready[0]);
+	return started;
 }
 
 FIXTURE(kept) {
+	struct dm_cgroup cgroup;
 	char old_pool[32];
 };
 
@@ -576,6 +582,7 @@ FIXTURE_SETUP(kept)
 	char pool[32];
 
 	ASSERT_TRUE(own_mounts());
+	ASSERT_EQ(NULL, dm_cgroup_enter(&self->cgroup));
 	if (dm_read_path(HUGE_POOL, self->old_pool, sizeof(self->old_pool)) <= 0)
 		return;
 	snprintf(pool, sizeof(pool), "%d", atoi(self->old_pool) + 2);
@@ -585,24 +592,23 @@ FIXTURE_SETUP(kept)
 
 FIXTURE_TEARDOWN_PARENT(kept)
 {
+	dm_cgroup_leave(&self->cgroup);
 	if (self->old_pool[0])
 		dm_write_path(HUGE_POOL, self->old_pool);
 }
 
-/* With that before, nothing is worse now. */
-static void anything_goes(struct dm_counters *c, const struct dm_counters *before)
+/* Before, it had one of them more, or less, than there really were. */
+static const char *with_one(const struct dm_counters *c, int i, long more)
 {
-	int i;
+	struct dm_counters before = *c;
 
-	*c = *before;
-	for (i = 0; i < DM_NR_COUNTERS; i++)
-		if (c->v[i] >= 0)
-			c->v[i] = i == DM_HUGE_FREE ? 0 : LONG_MAX / 2;
+	before.v[i] -= more;
+	return dm_compare_counters(&before, c);
 }
 
 TEST_F_TIMEOUT(kept, each_counter, 120)
 {
-	struct dm_counters before, all_but_one;
+	struct dm_counters before, with;
 	struct keeper keeper;
 	char path[128];
 	int i, status;
@@ -610,36 +616,84 @@ TEST_F_TIMEOUT(kept, each_counter, 120)
 	dm_get_counters(&before);
 	ASSERT_STREQ("", dm_check_counters(&before, DM_PATIENT));
 	ASSERT_TRUE(start_keeper(&keeper));
-	anything_goes(&all_but_one, &before);
-	EXPECT_STREQ("", dm_check_counters(&all_but_one, 0));
+	dm_get_counters(&with);
+	EXPECT_STREQ("", dm_compare_counters(&with, &with));
 	for (i = 0; i < DM_NR_COUNTERS; i++) {
 		/* What this kernel is built without. */
 		if (before.v[i] < 0)
 			continue;
-		anything_goes(&all_but_one, &before);
-		all_but_one.v[i] = before.v[i];
-		says(_metadata, dm_counter_names[i], dm_check_counters(&all_but_one, 0));
-		all_but_one.v[i] = -1;
-		says(_metadata, "cannot count", dm_check_counters(&all_but_one, 0));
-		if (i < DM_SLAB_FIRST)
-			continue;
+		/* The one who keeps them has none beyond the pool. */
+		if (i != DM_HUGE_SURP)
+			says(_metadata, dm_counter_names[i],
+			     with_one(&with, i, with.v[i] - before.v[i]));
+		says(_metadata, dm_counter_names[i], with_one(&with, i, 1));
+		says(_metadata, dm_counter_names[i], with_one(&with, i, -1));
+		says(_metadata, "cannot count", with_one(&with, i, with.v[i] + 1));
+	}
+	for (i = DM_SLAB_VMA; i <= DM_SLAB_MAPLE_NODE; i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/objects",
 			 dm_counter_names[i]);
 		ASSERT_TRUE(mount_over(path, ""));
-		anything_goes(&all_but_one, &before);
 		says(_metadata, i == DM_SLAB_VMA ? "no /sys/kernel/slab" : dm_counter_names[i],
-		     dm_check_counters(&all_but_one, 0));
+		     dm_check_counters(&with, 0));
 		ASSERT_TRUE(unmount(path));
 	}
-	ASSERT_TRUE(mount_over(MEMINFO, "Committed_AS: 1 kB\n"));
-	anything_goes(&all_but_one, &before);
-	says(_metadata, "cannot count PageTables", dm_check_counters(&all_but_one, 0));
+	ASSERT_TRUE(mount_over(MEMINFO, "MemTotal: 1 kB\n"));
+	says(_metadata, "cannot count Committed_AS", dm_check_counters(&with, 0));
 	ASSERT_TRUE(unmount(MEMINFO));
+	snprintf(path, sizeof(path), "%s", dm_cgroup_path(&self->cgroup, "memory.stat"));
+	ASSERT_TRUE(mount_over(path, "anon 1\n"));
+	says(_metadata, "not in a cgroup", dm_check_counters(&with, 0));
+	ASSERT_TRUE(unmount(path));
 
 	close(keeper.go);
 	ASSERT_EQ(keeper.pid, waitpid(keeper.pid, &status, 0));
 	EXPECT_EQ(0, status);
 	EXPECT_STREQ("", dm_check_counters(&before, DM_PATIENT));
+}
+
+/* What was another process's goes with it, and no more than that. */
+TEST_F_TIMEOUT(kept, by_a_process_that_ends, 120)
+{
+	struct dm_counters with, now, less;
+	struct keeper keeper;
+	struct dm_gone gone;
+	size_t i;
+
+	ASSERT_TRUE(start_keeper(&keeper));
+	dm_get_counters(&with);
+	close(keeper.go);
+	ASSERT_EQ(keeper.pid, waitpid(keeper.pid, NULL, 0));
+	dm_get_counters(&now);
+	gone = dm_gone(&with.others, &now.others);
+	const struct {
+		enum dm_counter c;
+		long had;
+	} may[] = {
+		{ DM_COMMITTED_AS, gone.kb },
+		{ DM_SLAB_VMA, gone.vmas },
+		{ DM_SLAB_MAPLE_NODE, gone.vmas },
+		{ DM_SLAB_MM, 1 },
+	};
+
+	EXPECT_EQ(1, gone.processes);
+	for (i = 0; i < ARRAY_SIZE(may); i++) {
+		const char *name = dm_counter_names[may[i].c];
+
+		EXPECT_GE(now.v[may[i].c], with.v[may[i].c] - may[i].had) TH_LOG("%s", name);
+		/* There may be fewer than it could have had. */
+		with.v[may[i].c] += may[i].had;
+		less = with;
+		less.others = now.others;
+		less.v[may[i].c] -= may[i].had;
+		EXPECT_STREQ("", dm_compare_counters(&with, &less));
+		less.v[may[i].c]--;
+		says(_metadata, name, dm_compare_counters(&with, &less));
+		/* While nobody ends nothing may be less. */
+		less = with;
+		less.v[may[i].c]--;
+		says(_metadata, name, dm_compare_counters(&with, &less));
+	}
 }
 
 int main(int argc, char **argv)

@@ -22,6 +22,7 @@
 #include "kselftest.h"
 
 #include "lib/allocations.h"
+#include "lib/cgroup.h"
 #include "lib/counters.h"
 #include "lib/drain.h"
 #include "lib/fork.h"
@@ -29,6 +30,7 @@
 #include "lib/layouts.h"
 #include "lib/maps.h"
 #include "lib/model.h"
+#include "lib/others.h"
 #include "lib/points.h"
 #include "lib/record.h"
 #include "lib/settings.h"

@@ -151,7 +151,7 @@ static bool fail_all(const char *recovery, int point)
 	return done;
 }
 
-/* Others allocate too: only what grows every time is a leak. */
+/* Others allocate too: only what is wrong every time is wrong. */
 static bool leaks(const char *recovery, int point)
 {
 	struct dm_counters before;
@@ -219,8 +219,12 @@ static void judge_each(const char *only, unsigned long taint)
 
 static void judge_all_and_count(unsigned long taint)
 {
-	const char *why = dm_uncountable();
+	static struct dm_cgroup cgroup;
+	const char *why = dm_cgroup_enter(&cgroup);
 	struct dm_counters before;
+
+	if (!why)
+		why = dm_uncountable();
 
 	/* Whatever is allocated once and kept on purpose, is after this. */
 	fail_all(NULL, DM_COPY_PAGE_RANGE);
@@ -232,6 +236,7 @@ static void judge_all_and_count(unsigned long taint)
 		ksft_test_result_code(KSFT_SKIP, KEPT, "%s", why);
 	else
 		ksft_test_result(nothing_is_kept(&before), KEPT "\n");
+	dm_cgroup_leave(&cgroup);
 }
 
 /* usage: failure_points [-r NAME], to run only one of the tests. */

@@ -25,16 +25,13 @@
 
 #define NR_AREAS		40
 #define WARM_UP			4	/* failures, until all it needs is there */
-#define CGROUP			"dup_mmap_natural"
 
 #define LOCKED			(2ul << 20)
 
 FIXTURE(natural) {
 	struct dm_saved saved;
 	long mode, kbytes, ratio;
-	char hierarchy[128];	/* where cgroup v2 is mounted */
-	bool enabled;		/* the memory controller, by this test */
-	bool made;		/* the cgroup */
+	struct dm_cgroup cgroup;
 	int max, high, current;	/* its open files memory.* */
 	pid_t victim;		/* 0: none to kill */
 };
@@ -54,14 +51,6 @@ static int write_number(const char *path, long v)
 	return dm_write_path(path, buf);
 }
 
-static const char *in_hierarchy(FIXTURE_DATA(natural) * self, const char *file)
-{
-	static char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", self->hierarchy, file);
-	return path;
-}
-
 FIXTURE_SETUP(natural)
 {
 	self->mode = dm_read_number(OVERCOMMIT_MEMORY);
@@ -75,16 +64,9 @@ FIXTURE_SETUP(natural)
 
 FIXTURE_TEARDOWN_PARENT(natural)
 {
-	time_t end = time(NULL) + DM_PATIENT;
-
 	if (self->victim)
 		kill(self->victim, SIGKILL);
-	/* Busy until the last task that was killed in it has left. */
-	while (self->made && rmdir(in_hierarchy(self, CGROUP)) && errno == EBUSY &&
-	       time(NULL) < end)
-		sched_yield();
-	if (self->enabled)
-		dm_write_path(in_hierarchy(self, "cgroup.subtree_control"), "-memory");
+	dm_cgroup_leave(&self->cgroup);
 	write_number(OVERCOMMIT_MEMORY, self->mode);
 	/* Writing one sets the other to 0. */
 	if (self->kbytes)
@@ -168,44 +150,6 @@ static bool two_cpus(int cpu[2])
 	return n == 2;
 }
 
-/* A cgroup of its own for this process. NULL, or why it can't have one. */
-static const char *enter_cgroup(FIXTURE_DATA(natural) * self)
-{
-	static char text[16384];
-	char *line, *next, type[16];
-
-	dm_read_path("/proc/self/mounts", text, sizeof(text));
-	for (line = text; *line; line = next) {
-		next = line + strcspn(line, "\n");
-		if (*next)
-			*next++ = '\0';
-		if (sscanf(line, "%*s %127s %15s", self->hierarchy, type) == 2 &&
-		    !strcmp(type, "cgroup2"))
-			break;
-	}
-	if (!*line)
-		return "cgroup v2 is not mounted";
-	dm_read_path(in_hierarchy(self, "cgroup.controllers"), text, sizeof(text));
-	if (!strstr(text, "memory"))
-		return "no memory controller (CONFIG_MEMCG)";
-	dm_read_path(in_hierarchy(self, "cgroup.subtree_control"), text, sizeof(text));
-	if (!strstr(text, "memory")) {
-		if (dm_write_path(in_hierarchy(self, "cgroup.subtree_control"), "+memory"))
-			return "the memory controller can't be enabled";
-		self->enabled = true;
-	}
-	/* Left by a test that was killed? */
-	rmdir(in_hierarchy(self, CGROUP));
-	if (mkdir(in_hierarchy(self, CGROUP), 0755))
-		return "no cgroup can be made";
-	self->made = true;
-	if (dm_write_path(in_hierarchy(self, CGROUP "/cgroup.procs"), "0"))
-		return "the cgroup can't be entered";
-	/* There may be no such file, and no swap. */
-	dm_write_path(in_hierarchy(self, CGROUP "/memory.swap.max"), "0");
-	return NULL;
-}
-
 /* Single pages so far apart that each has a page table of its own. */
 static bool map_areas(void)
 {
@@ -231,10 +175,7 @@ static bool map_areas(void)
 /* Opening a file is charged, and more is charged in advance: once is enough. */
 static int open_in_cgroup(FIXTURE_DATA(natural) * self, const char *file, int flags)
 {
-	char name[64];
-
-	snprintf(name, sizeof(name), CGROUP "/%s", file);
-	return open(in_hierarchy(self, name), flags | O_CLOEXEC);
+	return open(dm_cgroup_path(&self->cgroup, file), flags | O_CLOEXEC);
 }
 
 static bool set_limit(int fd, long bytes)
@@ -341,9 +282,11 @@ TEST_F_TIMEOUT(natural, memcg_limit, 300)
 	dm_read_path("/proc/cmdline", cmdline, sizeof(cmdline));
 	if (strstr(cmdline, "nokmem"))
 		SKIP(return, "the kernel's own memory is not charged (nokmem)");
-	why = enter_cgroup(self);
+	why = dm_cgroup_enter(&self->cgroup);
 	if (why)
 		SKIP(return, "%s", why);
+	/* There may be no such file, and no swap. */
+	dm_write_path(dm_cgroup_path(&self->cgroup, "memory.swap.max"), "0");
 	ASSERT_EQ(0, dm_write_path("/proc/self/oom_score_adj", "-1000"));
 	/* Each CPU charges in advance. */
 	ASSERT_TRUE(pin(sched_getcpu()));
@@ -484,6 +427,7 @@ TEST_F_TIMEOUT(natural, sigkill_while_a_vma_is_locked, 300)
 	struct dm_counters counters;
 	struct dm_stats a, b;
 	struct dm_record rec;
+	const char *why;
 	struct shared *s;
 	int try, n, status, forks = 0, others = 0;
 	bool hit = false;
@@ -499,6 +443,9 @@ TEST_F_TIMEOUT(natural, sigkill_while_a_vma_is_locked, 300)
 	ASSERT_TRUE(pin(s->cpu[0]));
 	if (!be_fifo(true) || !be_fifo(false))
 		SKIP(return, "SCHED_FIFO: %s", strerror(errno));
+	why = dm_cgroup_enter(&self->cgroup);
+	if (why)
+		SKIP(return, "%s", why);
 	/* Of one huge page, if that is of this size, else of small ones. */
 	map = mmap(NULL, 2 * LOCKED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		   -1, 0);

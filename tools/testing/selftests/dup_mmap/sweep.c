@@ -392,6 +392,7 @@ int main(int argc, char **argv)
 	static struct dm_alloc alloc;
 	bool is_long = dm_long_form();
 	int stride = is_long ? LONG_STRIDE : STRIDE;
+	static struct dm_cgroup cgroup;
 	struct dm_saved saved;
 	char missing[1024];
 	const char *why;
@@ -402,8 +403,11 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	why = dm_alloc_begin(&alloc, "");
 	if (!why)
+		why = dm_cgroup_enter(&cgroup);
+	if (!why)
 		why = dm_uncountable();
 	if (why) {
+		dm_cgroup_leave(&cgroup);
 		dm_alloc_end(&alloc);
 		ksft_exit_skip("%s\n", why);
 	}
@@ -429,6 +433,7 @@ int main(int argc, char **argv)
 	dm_close_kept();
 	dm_restore(&saved);
 	dm_kinds_end();
+	dm_cgroup_leave(&cgroup);
 	dm_alloc_end(&alloc);
 	ksft_finished();
 }

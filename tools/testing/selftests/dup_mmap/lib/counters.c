@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "counters.h"
 #include "drain.h"
 #include "io.h"
@@ -17,12 +18,17 @@ const char * const dm_counter_names[DM_NR_COUNTERS] = {
 	[DM_PAGE_TABLES]		= "PageTables",
 	[DM_HUGE_FREE]			= "HugePages_Free",
 	[DM_HUGE_RSVD]			= "HugePages_Rsvd",
+	[DM_HUGE_SURP]			= "HugePages_Surp",
 	[DM_SLAB_VMA]			= "vm_area_struct",
 	[DM_SLAB_MAPLE_NODE]		= "maple_node",
 	[DM_SLAB_ANON_VMA]		= "anon_vma",
 	[DM_SLAB_ANON_VMA_CHAIN]	= "anon_vma_chain",
 	[DM_SLAB_MM]			= "mm_struct",
 	[DM_SLAB_MEMPOLICY]		= "numa_policy",
+	[DM_SLAB_FILE]			= "filp",
+	[DM_SLAB_SHMEM]			= "shmem_inode_cache",
+	[DM_SLAB_HUGETLBFS]		= "hugetlbfs_inode_cache",
+	[DM_SLAB_USERFAULTFD]		= "userfaultfd_ctx_cache",
 };
 
 static long meminfo(const char *text, const char *key)
@@ -69,9 +75,13 @@ static bool lacks(enum dm_counter c)
 	switch (c) {
 	case DM_HUGE_FREE:
 	case DM_HUGE_RSVD:
+	case DM_HUGE_SURP:
+	case DM_SLAB_HUGETLBFS:
 		return access("/proc/sys/vm/nr_hugepages", F_OK);
 	case DM_SLAB_MEMPOLICY:
 		return access("/proc/self/numa_maps", F_OK);
+	case DM_SLAB_USERFAULTFD:
+		return access("/proc/sys/vm/unprivileged_userfaultfd", F_OK);
 	default:
 		return false;
 	}
@@ -81,14 +91,16 @@ const char *dm_uncountable(void)
 {
 	if (dm_read_number(slab_path(DM_SLAB_VMA, "objects")) < 0)
 		return "no /sys/kernel/slab/*/objects (CONFIG_SLUB_DEBUG)";
+	if (dm_cgroup_stat("pagetables") < 0)
+		return "not in a cgroup of its own, with the memory controller";
 	return dm_undrainable();
 }
 
-void dm_get_counters(struct dm_counters *c)
+static void count(struct dm_counters *c)
 {
 	static char text[8192];
-	long own;
-	int err, i;
+	long tables, own;
+	int i;
 
 	/* Freed objects stay in sheaves and, with KASAN, in quarantine. */
 	shrink_slabs();
@@ -96,23 +108,32 @@ void dm_get_counters(struct dm_counters *c)
 	shrink_slabs();
 	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++)
 		c->v[i] = dm_read_number(slab_path(i, "objects"));
-	/*
-	 * Folds the per-CPU differences, without which PageTables is a guess. Where
-	 * there is one CPU only, there are none, and no such file.
-	 */
-	err = dm_write_path("/proc/sys/vm/stat_refresh", "1");
 	dm_read_path("/proc/meminfo", text, sizeof(text));
 	c->v[DM_COMMITTED_AS] = meminfo(text, "Committed_AS");
-	c->v[DM_PAGE_TABLES] = meminfo(text, "PageTables");
 	c->v[DM_HUGE_FREE] = meminfo(text, "HugePages_Free");
 	c->v[DM_HUGE_RSVD] = meminfo(text, "HugePages_Rsvd");
+	c->v[DM_HUGE_SURP] = meminfo(text, "HugePages_Surp");
 	/* This process may have more than before, and does: it maps and unmaps. */
+	tables = dm_cgroup_stat("pagetables");
 	dm_read_path("/proc/self/status", text, sizeof(text));
 	own = meminfo(text, "VmPTE");
-	if ((err && err != -ENOENT) || own < 0)
-		c->v[DM_PAGE_TABLES] = -1;
-	else
-		c->v[DM_PAGE_TABLES] -= own;
+	/* Some that it has were charged before it entered the cgroup; not so many. */
+	c->v[DM_PAGE_TABLES] = tables < 0 || own < 0 ? -1 : (tables >> 10) - own + (1 << 20);
+}
+
+void dm_get_counters(struct dm_counters *c)
+{
+	static struct dm_others now;
+	bool keep = dm_close_kept();
+
+	/* What one had that ended meanwhile may be in some of these, and not in others. */
+	do {
+		dm_get_others(&c->others);
+		count(c);
+		dm_get_others(&now);
+	} while (dm_gone(&c->others, &now).processes);
+	if (keep)
+		dm_keep_open();
 }
 
 unsigned long dm_ns(void)
@@ -129,45 +150,63 @@ double dm_seconds(void)
 	return dm_ns() / 1e9;
 }
 
+/* Fewer of them than before is one too many given back, but for these. */
+static long may_shrink(enum dm_counter c, const struct dm_gone *gone)
+{
+	if (!gone->processes)
+		return 0;
+	switch (c) {
+	case DM_COMMITTED_AS:
+		return gone->kb;
+	case DM_SLAB_VMA:
+	case DM_SLAB_MAPLE_NODE:
+		return gone->vmas;
+	case DM_SLAB_MM:
+		return gone->processes;
+	case DM_SLAB_ANON_VMA:
+	case DM_SLAB_ANON_VMA_CHAIN:
+	case DM_SLAB_FILE:
+		/* Shared with processes that are still there, or not. */
+		return LONG_MAX;
+	default:
+		return 0;
+	}
+}
+
+const char *dm_compare_counters(const struct dm_counters *before,
+				const struct dm_counters *now)
+{
+	struct dm_gone gone = dm_gone(&before->others, &now->others);
+	static char text[512];
+	size_t len = 0;
+	long more;
+	int i;
+
+	for (i = 0; i < DM_NR_COUNTERS; i++) {
+		if ((before->v[i] < 0 || now->v[i] < 0) && !lacks(i))
+			return say("cannot count %s", dm_counter_names[i]);
+		more = now->v[i] - before->v[i];
+		if (more <= 0 && -more <= may_shrink(i, &gone))
+			continue;
+		len += snprintf(text + len, sizeof(text) - len, " %s %+ld",
+				dm_counter_names[i], more);
+	}
+	return len ? say("given back too little or too much:%s", text) : "";
+}
+
 const char *dm_check_counters(const struct dm_counters *before, int wait)
 {
-	/*
-	 * The kernel's own page tables count too, and those of vmalloc, where
-	 * the stacks of new tasks are, stay. A table that a failed fork leaves
-	 * behind is found exactly, by check_mm() and in the kernel's log.
-	 */
-	static const long slack[DM_NR_COUNTERS] = { [DM_PAGE_TABLES] = 64 };
 	static struct dm_counters now;
-	static char text[512];
 	double start = dm_seconds();
-	size_t len = 0;
 	const char *why = dm_uncountable();
-	bool worse;
-	int i;
 
 	if (why)
 		return why;
-
-	/* Fewer is no leak: something else has let go. */
 	do {
 		dm_get_counters(&now);
-		worse = false;
-		for (i = 0; i < DM_NR_COUNTERS; i++) {
-			if ((before->v[i] < 0 || now.v[i] < 0) && !lacks(i))
-				return say("cannot count %s", dm_counter_names[i]);
-			if (i == DM_HUGE_FREE ? now.v[i] < before->v[i] :
-						now.v[i] > before->v[i] + slack[i])
-				worse = true;
-		}
-	} while (worse && dm_seconds() - start < wait);
-	if (!worse)
-		return "";
-	for (i = 0; i < DM_NR_COUNTERS; i++)
-		if (now.v[i] != before->v[i])
-			len += snprintf(text + len, sizeof(text) - len, " %s %+ld",
-					dm_counter_names[i],
-					now.v[i] - before->v[i]);
-	return say("not given back:%s", text);
+		why = dm_compare_counters(before, &now);
+	} while (*why && dm_seconds() - start < wait);
+	return why;
 }
 
 #define TAINTED		"/proc/sys/kernel/tainted"

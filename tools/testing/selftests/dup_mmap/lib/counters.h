@@ -5,12 +5,18 @@
 
 #include <stdbool.h>
 
-/* Counters of the whole system which a failed fork must not move. */
+#include "others.h"
+
+/*
+ * Counters which a failed fork must not move: of the whole system, but page tables
+ * are those of the own cgroup, as the kernel has some too.
+ */
 enum dm_counter {
 	DM_COMMITTED_AS,
 	DM_PAGE_TABLES,
 	DM_HUGE_FREE,
 	DM_HUGE_RSVD,
+	DM_HUGE_SURP,
 	DM_SLAB_FIRST,
 	DM_SLAB_VMA = DM_SLAB_FIRST,
 	DM_SLAB_MAPLE_NODE,
@@ -18,6 +24,10 @@ enum dm_counter {
 	DM_SLAB_ANON_VMA_CHAIN,
 	DM_SLAB_MM,
 	DM_SLAB_MEMPOLICY,
+	DM_SLAB_FILE,
+	DM_SLAB_SHMEM,
+	DM_SLAB_HUGETLBFS,
+	DM_SLAB_USERFAULTFD,
 	DM_NR_COUNTERS,
 };
 
@@ -25,6 +35,7 @@ extern const char * const dm_counter_names[DM_NR_COUNTERS];
 
 struct dm_counters {
 	long v[DM_NR_COUNTERS];	/* -1: cannot be counted */
+	struct dm_others others;
 };
 
 /* Why nothing can be counted here, or NULL. */
@@ -32,8 +43,14 @@ const char *dm_uncountable(void);
 /* Exact: nothing that has been freed is among it. */
 void dm_get_counters(struct dm_counters *c);
 /*
- * Looks up to so many seconds: 0 to see whether anything is missing right now,
- * DM_PATIENT to call it a leak.
+ * "" or what is more or less than before; less is what a process had that has
+ * ended meanwhile.
+ */
+const char *dm_compare_counters(const struct dm_counters *before,
+				const struct dm_counters *now);
+/*
+ * The same for what there is now. Looks again for so many seconds: 0 to see whether
+ * anything has moved, DM_PATIENT to call it a mistake.
  */
 #define DM_PATIENT	20
 const char *dm_check_counters(const struct dm_counters *before, int seconds);

@@ -27,14 +27,17 @@ void dm_keep_open(void)
 	keeper = getpid();
 }
 
-void dm_close_kept(void)
+bool dm_close_kept(void)
 {
-	if (keeper == getpid())
+	bool mine = keeper == getpid();
+
+	if (mine)
 		while (nr_kept)
 			close(kept[--nr_kept].fd);
 	/* Of another process they are, and in it they do no harm. */
 	nr_kept = 0;
 	keeper = 0;
+	return mine;
 }
 
 /* A negative errno if it can't be opened. */

@@ -3,6 +3,7 @@
 #ifndef DM_IO_H
 #define DM_IO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -27,7 +28,8 @@ long dm_read_number(const char *path);
  * read it. Some are of this process, and some keep the module busy.
  */
 void dm_keep_open(void);
-void dm_close_kept(void);
+/* Whether there could be any. */
+bool dm_close_kept(void);
 
 /* Of "a [b] c" the b, cut out in place; NULL if there is none. */
 char *dm_bracketed(char *text);
