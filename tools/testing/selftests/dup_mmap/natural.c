@@ -86,7 +86,9 @@ TEST_F(natural, overcommit)
 	struct dm_expect want;
 	struct dm_record rec;
 	struct dm_shot shot;
-	int v, err, try;
+	struct dm_tries tries = { 0 };
+	const char *why;
+	int v, err;
 	char *large;
 	pid_t pid;
 
@@ -107,15 +109,16 @@ TEST_F(natural, overcommit)
 				  dm_committed_as() + (long)(LARGE >> 11)));
 	ASSERT_EQ(0, write_number(OVERCOMMIT_MEMORY, 2));
 
-	for (try = 0, shot.committed = 1; try < DM_TRIES && shot.committed; try++) {
+	do {
 		ASSERT_STREQ("", dm_watch_fork(&shot, NULL, NULL));
 		ASSERT_STREQ("", dm_judge_shot(&shot, &before, variant->recovery, &rec));
 		EXPECT_STREQ(dm_points[DM_VM_ENOUGH_MEMORY].name, rec.point);
 		EXPECT_EQ(v, rec.index);
 		EXPECT_EQ('n', rec.injected);
-	}
+		why = dm_moved(&shot);
+	} while (dm_try_again(&tries, *why));
 	ASSERT_EQ(0, write_number(OVERCOMMIT_MEMORY, self->mode));
-	EXPECT_EQ(0, shot.committed);
+	EXPECT_STREQ("", why);
 
 	ASSERT_STREQ("", dm_get_maps(&after));
 	EXPECT_STREQ(before.text, after.text);
@@ -269,7 +272,8 @@ TEST_F_TIMEOUT(natural, memcg_limit, 300)
 	struct room room = { .self = self };
 	struct dm_record rec;
 	struct dm_shot shot;
-	int pages, try, err, nr = 0;
+	int pages, err, nr = 0;
+	struct dm_tries tries;
 	long page = sysconf(_SC_PAGESIZE), base = 0, now;
 	static char cmdline[4096];
 	const char *why;
@@ -308,16 +312,18 @@ TEST_F_TIMEOUT(natural, memcg_limit, 300)
 
 	for (pages = 8; !works && pages < 1024; pages++) {
 		room.bytes = pages * page;
-		for (try = 0, shot.committed = 1; try < DM_TRIES && shot.committed; try++) {
+		tries = (struct dm_tries){ 0 };
+		do {
 			ASSERT_STREQ("", dm_watch_fork(&shot, fork_with_room, &room));
 			works = !shot.err;
 			if (works)
 				break;
 			ASSERT_EQ(ENOMEM, shot.err);
-		}
+			why = dm_moved(&shot);
+		} while (dm_try_again(&tries, *why));
 		if (works)
 			break;
-		EXPECT_EQ(0, shot.committed);
+		EXPECT_STREQ("", why);
 		EXPECT_EQ(shot.before.injected, shot.after.injected);
 		/* Before dup_mmap()? */
 		if (shot.after.failed == shot.before.failed)

@@ -138,15 +138,11 @@ static int dry_run(const char **why)
 
 static struct dm_record rec;
 
-/*
- * One fork with a step, or one allocation of it, made to fail. *committed:
- * whether Committed_AS has moved, which belongs to the whole system.
- */
+/* One fork with a step, or one allocation of it, made to fail. */
 static enum result shoot_once(const struct step *s, unsigned int nth,
 			      const char *recovery, const char **why,
-			      long *committed)
+			      struct dm_shot *shot)
 {
-	struct dm_shot shot;
 	char nr[16];
 
 	snprintf(nr, sizeof(nr), "%u", nth);
@@ -155,14 +151,13 @@ static enum result shoot_once(const struct step *s, unsigned int nth,
 		*why = "cannot arm";
 		return WRONG;
 	}
-	*why = dm_watch_fork(&shot, NULL, NULL);
+	*why = dm_watch_fork(shot, NULL, NULL);
 	if (**why)
 		return WRONG;
-	*committed = shot.committed;
-	if (!shot.err && nth)
-		return shot.after.allocs_failed != shot.before.allocs_failed ?
+	if (!shot->err && nth)
+		return shot->after.allocs_failed != shot->before.allocs_failed ?
 			SWALLOWED : MISSED;
-	*why = dm_judge_shot(&shot, &maps, recovery, &rec);
+	*why = dm_judge_shot(shot, &maps, recovery, &rec);
 	if (**why)
 		return WRONG;
 	if (dm_point_of(rec.point) != s->point || rec.index != s->index) {
@@ -179,20 +174,17 @@ static enum result shoot_once(const struct step *s, unsigned int nth,
 static enum result shoot(const struct step *s, unsigned int nth,
 			 const char *recovery, const char **why)
 {
-	enum result r = WRONG;
-	long committed = 1;
-	int try;
+	struct dm_tries tries = { 0 };
+	struct dm_shot shot;
+	enum result r;
 
-	/* What a failed fork keeps, it keeps every time. */
-	for (try = 0; try < TRIES && committed; try++) {
-		r = shoot_once(s, nth, recovery, why, &committed);
+	do {
+		r = shoot_once(s, nth, recovery, why, &shot);
 		if (r != FAILED)
 			return r;
-	}
-	if (!committed)
-		return FAILED;
-	*why = "Committed_AS has moved";
-	return WRONG;
+		*why = dm_moved(&shot);
+	} while (dm_try_again(&tries, **why));
+	return **why ? WRONG : FAILED;
 }
 
 /* The same failure, with each allocation that its recovery makes failing too. */

@@ -162,10 +162,10 @@ static const char *fail_alloc_once(int nth, const struct dm_maps *before,
 	unsigned long taint = dm_taint();
 	struct nth n = { .nth = nth };
 	struct dm_shot shot;
+	struct dm_tries tries = { 0 };
 	const char *why;
-	int try;
 
-	for (try = 0; try < DM_TRIES; try++) {
+	do {
 		why = dm_watch_fork(&shot, fork_with_nth, &n);
 		if (*why)
 			return why;
@@ -193,10 +193,9 @@ static const char *fail_alloc_once(int nth, const struct dm_maps *before,
 				return say("last: point is %s, expected %s", rec.point,
 					   dm_points[point].name);
 		}
-		if (!shot.committed)
-			return "";
-	}
-	return say("Committed_AS moved by %ld kB over the fork", shot.committed);
+		why = dm_moved(&shot);
+	} while (dm_try_again(&tries, *why));
+	return why;
 }
 
 const char *dm_fail_allocs(enum dm_point point, const char *recovery,

@@ -56,7 +56,6 @@ void dm_get_others(struct dm_others *others)
 	static char text[65536];
 	int nr = get_pids(pids), i, field;
 	char path[64], *p;
-	long pages;
 
 	others->nr = 0;
 	for (i = 0; i < nr && others->nr < DM_MAX_OTHERS; i++) {
@@ -80,9 +79,7 @@ void dm_get_others(struct dm_others *others)
 		others->process[k].start = strtoull(p, NULL, 10);
 		snprintf(path, sizeof(path), "/proc/%d/statm", pids[i]);
 		dm_read_path(path, text, sizeof(text));
-		if (sscanf(text, "%ld", &pages) != 1)
-			continue;
-		others->process[k].kb = pages * (sysconf(_SC_PAGESIZE) >> 10);
+		others->process[k].kb = strtol(text, NULL, 10) * (sysconf(_SC_PAGESIZE) >> 10);
 		others->nr++;
 	}
 }
@@ -104,4 +101,17 @@ struct dm_gone dm_gone(const struct dm_others *before, const struct dm_others *n
 		gone.kb += before->process[i].kb;
 	}
 	return gone;
+}
+
+bool dm_others_changed(void)
+{
+	static int nr_known = -1;
+	static pid_t known[MAX_PIDS];
+	int nr = get_pids(pids);
+	bool changed = nr_known >= 0 &&
+		(nr != nr_known || memcmp(pids, known, nr * sizeof(*pids)));
+
+	nr_known = nr;
+	memcpy(known, pids, nr * sizeof(*pids));
+	return changed;
 }

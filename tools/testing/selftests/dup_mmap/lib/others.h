@@ -3,6 +3,7 @@
 #ifndef DM_OTHERS_H
 #define DM_OTHERS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #define DM_MAX_OTHERS	256
@@ -25,5 +26,11 @@ struct dm_gone {
 };
 
 struct dm_gone dm_gone(const struct dm_others *before, const struct dm_others *now);
+
+/*
+ * Whether any has begun or ended since this was asked last; the first time, false.
+ * Takes no memory.
+ */
+bool dm_others_changed(void);
 
 #endif /* DM_OTHERS_H */

@@ -10,6 +10,7 @@
 #include "fork.h"
 #include "io.h"
 #include "model.h"
+#include "others.h"
 #include "say.h"
 #include "settings.h"
 #include "shoot.h"
@@ -37,9 +38,15 @@ const char *dm_watch_fork(struct dm_shot *shot, pid_t (*how)(void *arg, int *err
 			  void *arg)
 {
 	int err = 0, status;
-	const char *why;
 	long before, after;
+	static pid_t asked;
+	const char *why;
 	pid_t pid;
+
+	/* Who comes or goes from now on. */
+	if (asked != getpid())
+		dm_others_changed();
+	asked = getpid();
 
 	why = dm_get_stats(&shot->before);
 	if (*why)
@@ -64,6 +71,28 @@ const char *dm_watch_fork(struct dm_shot *shot, pid_t (*how)(void *arg, int *err
 		return say("stats: failed grew by %lu, but fork() worked",
 			   shot->after.failed - shot->before.failed);
 	return "";
+}
+
+const char *dm_moved(const struct dm_shot *shot)
+{
+	unsigned long forks = shot->after.forks - shot->before.forks;
+
+	return shot->committed || forks > 1 ?
+		say("Committed_AS moved by %ld kB over the fork, stats: forks by %lu",
+		    shot->committed, forks) : "";
+}
+
+bool dm_try_again(struct dm_tries *tries, bool moved)
+{
+	if (!moved)
+		return tries->left-- > 0;
+	tries->left = DM_AGAIN;
+	if (dm_others_changed())
+		return true;
+	if (tries->moved)
+		return false;
+	tries->moved = true;
+	return true;
 }
 
 const char *dm_judge_shot(const struct dm_shot *shot, const struct dm_maps *maps,
@@ -214,14 +243,14 @@ static const char *shoot_once(struct dm_series *s, enum dm_point point, int inde
 const char *dm_shoot(struct dm_series *s, enum dm_point point, int index, int err,
 		     struct dm_record *rec)
 {
-	bool disturbed = true;
-	const char *why = "";
-	int i;
+	struct dm_tries tries = { 0 };
+	const char *why;
+	bool disturbed;
 
-	for (i = 0; i < DM_TRIES && disturbed; i++) {
+	do {
 		disturbed = false;
 		why = shoot_once(s, point, index, err, rec, &disturbed);
-	}
+	} while ((!*why || disturbed) && dm_try_again(&tries, disturbed));
 	if (*why)
 		dm_write(DM_FAIL "times", "0");
 	return why;

@@ -3,19 +3,12 @@
 #ifndef DM_SHOOT_H
 #define DM_SHOOT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "maps.h"
 #include "points.h"
 #include "record.h"
-
-/*
- * Committed_AS is exact but belongs to the whole system: another process may map
- * something in between. What a failed fork keeps, it keeps every time, so the
- * fork is made again, so often at most, until Committed_AS has not moved. And
- * until nobody else has forked, where the counters are to be exact.
- */
-#define DM_TRIES	4
 
 /* One fork, and what it moved outside of this process. */
 struct dm_shot {
@@ -32,6 +25,25 @@ struct dm_shot {
  */
 const char *dm_watch_fork(struct dm_shot *shot, pid_t (*how)(void *arg, int *err),
 			  void *arg);
+/* "" or what it moved of the whole system: Committed_AS, or who else has forked. */
+const char *dm_moved(const struct dm_shot *shot);
+
+/*
+ * What a failed fork keeps, or gives back twice, it does again, the next time or the
+ * one after. Another process may map something or fork meanwhile, once in a while,
+ * and more than that when it begins or ends. So the fork that has moved something
+ * is made so often again, and none of these may, unless there are other processes.
+ */
+#define DM_AGAIN	4
+
+struct dm_tries {
+	bool moved;		/* and nobody has come or gone */
+	int left;
+};
+
+/* After each fork, until it says no. Begins with zeroes; moved: by the last one. */
+bool dm_try_again(struct dm_tries *tries, bool moved);
+
 /*
  * That fork has failed in dup_mmap(), at the step that the record names: ENOMEM,
  * counted once, a record of this process and as the model has it.
