@@ -57,22 +57,29 @@ void dm_wait_until_idle(void)
 		sched_yield();
 }
 
+void dm_rcu_barrier(void)
+{
+	int fd[2];
+
+	/*
+	 * It waits for the callbacks that there are. This is one, the inode's: without
+	 * any there would be no grace period either.
+	 */
+	if (!pipe(fd)) {
+		close(fd[0]);
+		close(fd[1]);
+	}
+	dm_write_path(RCU_BARRIER, "1");
+}
+
 void dm_drain(void)
 {
-	int round, fd[2];
+	int round;
 
 	visit_cpus();
 	/* A worker may take a list of kfree_rcu() along while the first one waits. */
 	for (round = 0; round < 2; round++) {
-		/*
-		 * A barrier waits for the callbacks that there are. This is one, the
-		 * inode's: without any there would be no grace period either.
-		 */
-		if (!pipe(fd)) {
-			close(fd[0]);
-			close(fd[1]);
-		}
-		dm_write_path(RCU_BARRIER, "1");
+		dm_rcu_barrier();
 		/* That was the grace period which the lists of kfree_rcu() need. */
 		dm_write_path(DROP_CACHES, "2");
 		dm_wait_until_idle();

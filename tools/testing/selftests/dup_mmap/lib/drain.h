@@ -15,6 +15,9 @@ const char *dm_undrainable(void);
  */
 void dm_drain(void);
 
+/* The part of it for which RCU is to wait: page tables, for one. */
+void dm_rcu_barrier(void);
+
 /* Nobody else runs: what workers of the kernel and other processes were to do is done. */
 void dm_wait_until_idle(void);
 
