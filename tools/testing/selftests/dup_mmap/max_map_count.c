@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A fork of as many VMAs as a process may have fails when the last one, one in the
+ * middle or only the first one has been copied, under both recoveries.
+ *
+ * A kernel that checks all VMAs of a process after each change of one
+ * (CONFIG_DEBUG_VM_MAPLE_TREE) gets two thousand: it needs more than an hour to
+ * build all.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "dup_mmap.h"
+
+#define MAX_MAP_COUNT	"/proc/sys/vm/max_map_count"
+#define FEW		2000
+#define POINT		DM_COPY_PAGE_RANGE
+
+static const char * const recoveries[] = { "rust", "upstream" };
+
+/* Page by page one VMA, every second one can be written and is accounted. */
+static struct {
+	char *addr;
+	long nr;
+	int at;			/* index of the first one */
+} area;
+
+static struct dm_maps maps;	/* without these */
+static long page;
+
+/* The symbol is there if the option is. */
+static bool all_vmas_are_checked(void)
+{
+	char line[512];
+	FILE *f = fopen("/proc/kallsyms", "re");
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strstr(line, " validate_mm\n");
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* As many as there may be, or one less. */
+static const char *build(void)
+{
+	long max = dm_read_number(MAX_MAP_COUNT), i;
+	const char *why;
+
+	page = sysconf(_SC_PAGESIZE);
+	if (max < 0)
+		return "no " MAX_MAP_COUNT;
+	if (all_vmas_are_checked())
+		max = FEW;
+	area.addr = mmap(NULL, (max + 2) * page, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (area.addr == MAP_FAILED)
+		return "mmap failed";
+	/* With the one for all of them, which will be the last one there. */
+	why = dm_get_maps_and_flags(&maps);
+	if (*why)
+		return why;
+	area.at = dm_index_of(&maps, area.addr);
+	if (maps.vma[area.at].start != (uintptr_t)area.addr)
+		return "it is no VMA of its own";
+	for (i = 1; maps.nr + i < max; i += 2) {
+		if (mprotect(area.addr + i * page, page, PROT_READ | PROT_WRITE))
+			return "mprotect failed";
+		/* In each page table a few. */
+		if (i % 128 == 1)
+			area.addr[i * page] = 1;
+	}
+	area.nr = i - 1;
+	return "";
+}
+
+/* How many there really are, and a sum of all that is said about them. */
+static long count_vmas(unsigned long long *sum)
+{
+	static char text[65536];
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	ssize_t n, i;
+	long nr = 0;
+
+	*sum = 0;
+	while ((n = read(fd, text, sizeof(text))) > 0) {
+		for (i = 0; i < n; i++) {
+			nr += text[i] == '\n';
+			*sum = *sum * 31 + (unsigned char)text[i];
+		}
+	}
+	close(fd);
+	return n ? -1 : nr;
+}
+
+/* VMAs and accounted pages of those that are copied up to this one. */
+static void expect(long index, unsigned long *copied, unsigned long *accounted)
+{
+	long own = index - area.at + 1;		/* of the area */
+	int i;
+
+	if (own < 0)
+		own = 0;
+	if (own > area.nr)
+		own = area.nr;
+	*copied = own;
+	*accounted = own / 2;
+	for (i = 0; i < maps.nr && i + (i < area.at ? 0 : area.nr) <= index; i++) {
+		const struct dm_vma *vma = &maps.vma[i];
+
+		if (vma->dontcopy)
+			continue;
+		++*copied;
+		if (vma->account)
+			*accounted += (vma->end - vma->start) / page;
+	}
+}
+
+static const char *judge(const char *recovery, long index, long last,
+			 const struct dm_shot *shot)
+{
+	unsigned long copied, accounted;
+	static char text[256];
+	struct dm_record rec;
+	const char *why;
+
+	if (shot->err != ENOMEM)
+		return "fork() did not say ENOMEM";
+	if (dm_read_number(dm_path(DM_FAIL "times")))
+		return "it has not failed there";
+	why = dm_get_record(&rec);
+	if (*why)
+		return why;
+	expect(index, &copied, &accounted);
+	if (strcmp(rec.point, dm_points[POINT].name) || rec.index != index ||
+	    rec.injected != 'y')
+		return "the record is of another failure";
+	if (strcmp(rec.recovery, recovery))
+		return "the record is of the other recovery";
+	if (strcmp(rec.class, index == last ? "all" : "partial"))
+		return "the class is wrong";
+	if (rec.copied == copied && rec.torn_down == copied && rec.uncharged == accounted)
+		return "";
+	snprintf(text, sizeof(text),
+		 "%lu copied, %lu torn down, %lu pages uncharged, expected %lu, %lu, %lu",
+		 rec.copied, rec.torn_down, rec.uncharged, copied, copied, accounted);
+	return text;
+}
+
+static const char *fail_at(const char *recovery, long index, long last)
+{
+	struct dm_tries tries = { 0 };
+	struct dm_shot shot;
+	const char *why;
+
+	do {
+		why = dm_arm(POINT, index, 0);
+		if (!*why)
+			why = dm_watch_fork(&shot, NULL, NULL);
+		if (!*why)
+			why = judge(recovery, index, last, &shot);
+		dm_disarm();
+		if (*why)
+			return why;
+		why = dm_moved(&shot);
+	} while (dm_try_again(&tries, *why));
+	return why;
+}
+
+int main(void)
+{
+	static struct dm_counters before;
+	static struct dm_cgroup cgroup;
+	unsigned long long sum[2];
+	unsigned long taint;
+	struct dm_saved saved;
+	const char *why;
+	long nr, at[3];
+	size_t r, i;
+	double t;
+
+	dm_skip_unless_available();
+	ksft_print_header();
+	why = dm_cgroup_enter(&cgroup);
+	if (!why)
+		why = dm_uncountable();
+	if (why) {
+		dm_cgroup_leave(&cgroup);
+		ksft_exit_skip("%s\n", why);
+	}
+	ksft_set_plan(1 + ARRAY_SIZE(recoveries) * ARRAY_SIZE(at) + 2);
+	dm_save(&saved);
+	taint = dm_taint();
+	t = dm_seconds();
+	why = build();
+	if (*why)
+		ksft_print_msg("%s\n", why);
+	nr = count_vmas(&sum[0]);
+	ksft_print_msg("%ld VMAs in %.1f s\n", nr, dm_seconds() - t);
+	ksft_test_result(!*why && nr == maps.nr + area.nr, "there are many VMAs\n");
+	at[0] = nr - 1;
+	at[1] = area.at + area.nr / 2;
+	at[2] = 0;
+	dm_get_counters(&before);
+	for (r = 0; r < ARRAY_SIZE(recoveries); r++) {
+		dm_use_recovery(recoveries[r]);
+		for (i = 0; i < ARRAY_SIZE(at); i++) {
+			why = fail_at(recoveries[r], at[i], nr - 1);
+			if (*why)
+				ksft_print_msg("%s\n", why);
+			ksft_test_result(!*why && dm_taint() == taint, "%s, %s\n",
+					 recoveries[r],
+					 i == 0 ? "the last one" :
+					 i == 1 ? "in the middle" : "the first one");
+		}
+	}
+	ksft_test_result(count_vmas(&sum[1]) == nr && sum[0] == sum[1],
+			 "the parent still has them\n");
+	why = dm_check_counters(&before, DM_PATIENT);
+	if (*why)
+		ksft_print_msg("%s\n", why);
+	ksft_test_result(!*why, "nothing is lost\n");
+	dm_restore(&saved);
+	dm_cgroup_leave(&cgroup);
+	ksft_finished();
+}
