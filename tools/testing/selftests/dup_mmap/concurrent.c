@@ -235,7 +235,7 @@ TEST_F_TIMEOUT(file, writes_during_armed_forks, 3600)
 	static struct dm_maps maps, after;
 	/* Both of each: points, VMAs, allocations, recoveries; an errno. */
 	const unsigned int all = 0x1ff;
-	int need = dm_long_form() ? 4000 : 200, most = 20 * need;
+	int need = dm_long_form() ? 4000 : 80, most = 50 * need;
 	int i, nr, v[2], err, failed = 0, mixed = 0, status;
 	enum dm_point point;
 	unsigned long taint = dm_taint();
@@ -342,7 +342,7 @@ TEST_F_TIMEOUT(file, writes_during_armed_forks, 3600)
 	}
 }
 
-#define NR_SMALL	8000
+#define NR_SMALL	16384
 
 struct changer {
 	pthread_t thread;
@@ -370,20 +370,22 @@ static void *change_recovery(void *arg)
 TEST_F_TIMEOUT(file, recovery_changes_during_a_fork, 600)
 {
 	static const char * const recoveries[] = { "rust", "upstream" };
-	size_t page = sysconf(_SC_PAGESIZE), k;
-	int nr, err, changed, seen = 0;
+	size_t page = sysconf(_SC_PAGESIZE), nr_small = 0, want = 128;
+	int nr, err, changed = 0, seen = 0;
 	struct dm_record rec;
 	struct dm_stats stats;
 	struct changer c;
 	char *p;
 
-	/* So many VMAs that a fork is preempted by the one who changes it. */
 	p = mmap(NULL, NR_SMALL * page, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(MAP_FAILED, p);
-	for (k = 0; k < NR_SMALL; k += 2)
-		ASSERT_EQ(0, mprotect(p + k * page, page, PROT_READ));
 	for (nr = 0; nr < 200 && seen < 4; nr++) {
+		/* So many VMAs that there is time to change it while they are copied. */
+		if (nr && !changed && want < NR_SMALL)
+			want *= 2;
+		for (; nr_small < want; nr_small += 2)
+			ASSERT_EQ(0, mprotect(p + nr_small * page, page, PROT_READ));
 		ASSERT_STREQ("", dm_use_recovery(recoveries[nr % 2]));
 		ASSERT_STREQ("", dm_arm(DM_ARCH_DUP_MMAP, -1, 0));
 		ASSERT_STREQ("", dm_get_stats(&stats));
@@ -405,7 +407,7 @@ TEST_F_TIMEOUT(file, recovery_changes_during_a_fork, 600)
 		ASSERT_STREQ(dm_points[DM_ARCH_DUP_MMAP].name, rec.point);
 		ASSERT_STREQ(recoveries[nr % 2], rec.recovery) TH_LOG("fork %d", nr);
 	}
-	TH_LOG("changed during %d of %d forks", seen, nr);
+	TH_LOG("changed during %d of %d forks, the last of %zu VMAs", seen, nr, nr_small);
 	EXPECT_EQ(4, seen);
 }
 
