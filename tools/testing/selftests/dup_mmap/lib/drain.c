@@ -72,16 +72,18 @@ void dm_rcu_barrier(void)
 	dm_write_path(RCU_BARRIER, "1");
 }
 
+void dm_drain_once(void)
+{
+	visit_cpus();
+	dm_rcu_barrier();
+	/* That was the grace period which the lists of kfree_rcu() need. */
+	dm_write_path(DROP_CACHES, "2");
+	dm_wait_until_idle();
+}
+
 void dm_drain(void)
 {
-	int round;
-
-	visit_cpus();
-	/* A worker may take a list of kfree_rcu() along while the first one waits. */
-	for (round = 0; round < 2; round++) {
-		dm_rcu_barrier();
-		/* That was the grace period which the lists of kfree_rcu() need. */
-		dm_write_path(DROP_CACHES, "2");
-		dm_wait_until_idle();
-	}
+	dm_drain_once();
+	/* A worker may have taken a list of kfree_rcu() along while the first one waited. */
+	dm_drain_once();
 }

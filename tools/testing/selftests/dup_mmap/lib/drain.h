@@ -15,6 +15,9 @@ const char *dm_undrainable(void);
  */
 void dm_drain(void);
 
+/* Half of it, for who looks again where something seems to be on its way. */
+void dm_drain_once(void);
+
 /* The part of it for which RCU is to wait: page tables, for one. */
 void dm_rcu_barrier(void);
 
