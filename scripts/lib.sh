@@ -12,6 +12,8 @@ oops()
 	echo "${0##*/}: error: unexpected failure of: ${1%%$'\n'*}" >&2
 }
 trap 'oops "$BASH_COMMAND"' ERR
+# A child that handles ^C ends with a code, and bash would go on with the next one.
+trap 'exit 130' INT
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 ME=$(basename "$0")
