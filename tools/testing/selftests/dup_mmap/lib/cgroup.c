@@ -41,6 +41,16 @@ static bool has_memory(const struct dm_cgroup *cg, const char *file)
 	return strstr(text, "memory");
 }
 
+/* Busy until the last task that was killed in it has left. */
+static void remove_cgroup(const struct dm_cgroup *cg)
+{
+	double start = dm_seconds();
+
+	while (rmdir(dm_cgroup_path(cg, "")) && errno == EBUSY &&
+	       dm_seconds() - start < DM_PATIENT)
+		sched_yield();
+}
+
 const char *dm_cgroup_enter(struct dm_cgroup *cg)
 {
 	static char text[16384];
@@ -70,8 +80,9 @@ const char *dm_cgroup_enter(struct dm_cgroup *cg)
 			return "the memory controller can't be enabled";
 		cg->enabled = true;
 	}
-	/* Left by a test that was killed? */
-	rmdir(dm_cgroup_path(cg, ""));
+	/* Left by a test that was killed, perhaps with somebody in it. */
+	dm_write_path(dm_cgroup_path(cg, "cgroup.kill"), "1");
+	remove_cgroup(cg);
 	if (mkdir(dm_cgroup_path(cg, ""), 0755))
 		return "no cgroup can be made";
 	cg->made = true;
@@ -83,15 +94,11 @@ const char *dm_cgroup_enter(struct dm_cgroup *cg)
 
 void dm_cgroup_leave(struct dm_cgroup *cg)
 {
-	double start = dm_seconds();
-
 	if (own == cg)
 		dm_write_path(path_of(cg, cg->old, "cgroup.procs"), "0");
 	own = NULL;
-	/* Busy until the last task that was killed in it has left. */
-	while (cg->made && rmdir(dm_cgroup_path(cg, "")) && errno == EBUSY &&
-	       dm_seconds() - start < DM_PATIENT)
-		sched_yield();
+	if (cg->made)
+		remove_cgroup(cg);
 	cg->made = false;
 	if (cg->enabled)
 		dm_write_path(path_of(cg, "", "cgroup.subtree_control"), "-memory");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,11 @@
 #include "io.h"
 #include "say.h"
 #include "settings.h"
+#include "swap.h"
+
+/* There while a program runs, and after it if it was killed. */
+#define LEFT			"/run/dup_mmap_recovery"
+#define OVERCOMMIT_KBYTES	"/proc/sys/vm/overcommit_kbytes"
 
 bool dm_long_form(void)
 {
@@ -42,12 +48,82 @@ const char *dm_unavailable(void)
 	return NULL;
 }
 
+/* What programs change of the whole system, in the order in which it is put back. */
+static const char * const of_system[] = {
+	"/sys/kernel/debug/failslab/probability",
+	"/sys/kernel/debug/fail_page_alloc/probability",
+	"/proc/sys/vm/overcommit_ratio",
+	OVERCOMMIT_KBYTES,
+	"/proc/sys/vm/overcommit_memory",
+	"/proc/sys/vm/nr_hugepages",
+	"/sys/kernel/mm/ksm/run",
+};
+
+static struct {
+	char text[ARRAY_SIZE(of_system)][32], recovery[16];
+} was;
+
+static pid_t owner;
+
+static void put_back(void)
+{
+	size_t i;
+
+	dm_reset();
+	dm_use_recovery(was.recovery);
+	for (i = 0; i < ARRAY_SIZE(of_system); i++) {
+		/* 0 kB: it is the ratio that counts. */
+		if (!strcmp(of_system[i], OVERCOMMIT_KBYTES) && !strcmp(was.text[i], "0\n"))
+			continue;
+		if (was.text[i][0])
+			dm_write_path(of_system[i], was.text[i]);
+	}
+}
+
+/* Also when the harness has killed a test for its time limit. */
+static void at_end(void)
+{
+	if (getpid() != owner)
+		return;
+	put_back();
+	unlink(LEFT);
+}
+
+/* A program that was killed itself leaves what there was to the next one. */
+static void begin(void)
+{
+	int fd = open(LEFT, O_RDONLY | O_CLOEXEC);
+	size_t i;
+
+	if (fd >= 0 && read(fd, &was, sizeof(was)) == sizeof(was)) {
+		put_back();
+		dm_swap_off();
+	} else {
+		for (i = 0; i < ARRAY_SIZE(of_system); i++)
+			dm_read_path(of_system[i], was.text[i], sizeof(was.text[i]));
+		snprintf(was.recovery, sizeof(was.recovery), "%s", dm_recovery());
+		close(fd);
+		fd = open(LEFT, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (fd < 0 || write(fd, &was, sizeof(was)) != sizeof(was))
+			unlink(LEFT);
+	}
+	close(fd);
+	owner = getpid();
+	atexit(at_end);
+}
+
 void dm_skip_unless_available(void)
 {
-	const char *why = dm_unavailable();
+	const char *why;
 
-	if (!why)
+	if (access(DM_DIR, F_OK) && !access(LEFT, F_OK) &&
+	    system("modprobe " DM_MODULE " 2>/dev/null"))
+		ksft_print_msg("the module was left unloaded, and cannot be loaded\n");
+	why = dm_unavailable();
+	if (!why) {
+		begin();
 		return;
+	}
 	ksft_print_header();
 	ksft_exit_skip("%s\n", why);
 }

@@ -12,7 +12,11 @@ bool dm_long_form(void);
 
 /* NULL when the module and its files are there, else why not. */
 const char *dm_unavailable(void);
-/* For main(): prints a TAP skip and exits if there is nothing to test. */
+/*
+ * For main(): prints a TAP skip and exits if there is nothing to test. Puts right
+ * what a program before this one has left when it was killed, and at the end of this
+ * one what a test of it has left.
+ */
 void dm_skip_unless_available(void);
 
 /* Which recovery is active ("" if the file is not as documented). */
@@ -23,7 +27,7 @@ void dm_reset(void);
 /*
  * What reset leaves as it is, for the one who comes after a test. A fixture saves
  * it before it changes anything, and restores it in FIXTURE_TEARDOWN_PARENT():
- * then it is restored also when the test crashed.
+ * then it is restored also when the test crashed, and for the next test.
  */
 struct dm_saved {
 	char recovery[16];
