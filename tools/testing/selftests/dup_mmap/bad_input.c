@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "rw_files.h"
 
 #define MAX_TEXT	63
@@ -387,7 +387,7 @@ static size_t random_text(char *text, size_t size, unsigned int *seed)
  * read, or refused and changes nothing. Each file is opened only once, as this
  * is also done 100000 times over.
  */
-TEST_F_TIMEOUT(file, random_values, 10800)
+TEST_F_TIMEOUT(file, random_values, dm_long_form() ? 10800 : 600)
 {
 	char is[NR_RW][128], now[128], again[128], text[80] = "";
 	int rounds = dm_long_form() ? 100000 : 200;

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "rw_files.h"
 
 FIXTURE(file) {
@@ -60,7 +60,7 @@ static void *write_value(void *arg)
 }
 
 /* There is never anything to be read that nobody has written. */
-TEST_F_TIMEOUT(file, concurrent_writers, 3600)
+TEST_F_TIMEOUT(file, concurrent_writers, dm_long_form() ? 3600 : 600)
 {
 	static struct writer writer[NR_WRITERS];
 	int rounds = dm_long_form() ? 6000 : 300;
@@ -230,7 +230,7 @@ static const char *judge(const struct dm_maps *maps, const struct dm_record *rec
  * A fork goes by the settings as they were when it began, all of them. Those
  * that have no reset in them can only fail in so many ways.
  */
-TEST_F_TIMEOUT(file, writes_during_armed_forks, 3600)
+TEST_F_TIMEOUT(file, writes_during_armed_forks, dm_long_form() ? 3600 : 600)
 {
 	static struct dm_maps maps, after;
 	/* Both of each: points, VMAs, allocations, recoveries; an errno. */

@@ -182,7 +182,7 @@ static bool nothing_is_kept(const struct dm_counters *before)
 	if (ksft_get_fail_cnt())
 		return false;
 	if (!leaks(NULL, -1))
-		return true;
+		return false;
 	for (r = 0; r < ARRAY_SIZE(recoveries); r++)
 		for (p = 0; p < DM_NR_POINTS; p++)
 			if (leaks(recoveries[r], p))

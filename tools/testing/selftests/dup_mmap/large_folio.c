@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define THP	"/sys/kernel/mm/transparent_hugepage/"
 #define HUGETLB	"/sys/kernel/mm/hugepages/"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(ldt) {
 	struct dm_saved saved;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define GRANULE	16ul
 #define NR	8		/* pages */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define OVERCOMMIT_MEMORY	"/proc/sys/vm/overcommit_memory"
 #define OVERCOMMIT_KBYTES	"/proc/sys/vm/overcommit_kbytes"

@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 static char text[8192];
 static struct dm_series series;
@@ -131,7 +131,7 @@ TEST_F(record, hits_count_without_injection)
 	struct dm_stats stats[2];
 	struct dm_expect want;
 	struct dm_tries tries = { 0 };
-	unsigned long forks;
+	const char *why;
 	int err;
 	pid_t pid;
 
@@ -147,11 +147,12 @@ TEST_F(record, hits_count_without_injection)
 		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 		ASSERT_STREQ("", dm_get_counts(&counts[1]));
 		ASSERT_STREQ("", dm_get_stats(&stats[1]));
-		forks = stats[1].forks - stats[0].forks;
-	} while (dm_try_again(&tries, forks != 1));
-	ASSERT_EQ(1, forks);
-	EXPECT_STREQ("", dm_compare_counts(&want, DM_VMA_START_WRITE, &counts[0],
-					   &counts[1]));
+		/* Of somebody else's fork there may be a part only. */
+		why = stats[1].forks - stats[0].forks != 1 ? "it was not alone" :
+			dm_compare_counts(&want, DM_VMA_START_WRITE, &counts[0],
+					  &counts[1]);
+	} while (dm_try_again(&tries, *why));
+	ASSERT_STREQ("", why);
 	EXPECT_STREQ("", dm_compare_stats(&want, self->saved.recovery, &stats[0],
 					  &stats[1]));
 }

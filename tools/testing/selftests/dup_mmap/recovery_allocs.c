@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 /* More than a gather has room for: the recovery allocates some, if it can. */
 #define NR_PAGES	64
@@ -36,8 +36,12 @@ FIXTURE_SETUP(recovery)
 	dm_save(&self->saved);
 	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
 	why = dm_alloc_begin(&self->alloc, "");
-	if (why)
+	if (why) {
+		/* Then there is no teardown. */
+		dm_alloc_end(&self->alloc);
+		dm_restore(&self->saved);
 		SKIP(return, "%s", why);
+	}
 	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, p);
 	/* Page by page, where there are larger ones. */

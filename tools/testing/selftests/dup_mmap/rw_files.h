@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define POINT		DM_FAIL "point"
 #define VMA_INDEX	DM_FAIL "vma-index"

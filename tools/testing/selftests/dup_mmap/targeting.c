@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Which fork fails, and where: what is selected, nothing else, once. */
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 FIXTURE(target) {
 	struct dm_saved saved;

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "dup_mmap.h"
-#include "kselftest_harness.h"
+#include "harness.h"
 
 #define TRACING		"/sys/kernel/tracing/"
 #define INSTANCE	TRACING "instances/dup_mmap_who"

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "counters.h"
+#include "drain.h"
 #include "fork.h"
 #include "io.h"
 #include "model.h"
@@ -87,6 +88,8 @@ bool dm_try_again(struct dm_tries *tries, bool moved)
 	if (!moved)
 		return tries->left-- > 0;
 	tries->left = DM_AGAIN;
+	/* Who is about to end, or to be waited for, is still in /proc. */
+	dm_wait_until_idle();
 	if (dm_others_changed())
 		return true;
 	if (tries->moved)
@@ -211,6 +214,8 @@ static const char *shoot_once(struct dm_series *s, enum dm_point point, int inde
 		return say("Committed_AS moved by %ld kB over the fork, stats: forks by %lu",
 			   shot.committed, stats[1].forks - stats[0].forks);
 	why = dm_compare_counts(&want, point, &counts[0], &counts[1]);
+	/* Perhaps of a fork that had begun before: that one is in forks already. */
+	*disturbed = *why;
 	if (*why)
 		return why;
 	if (!want.fails) {
