@@ -4,7 +4,7 @@
  * middle or only the first one has been copied, under both recoveries.
  *
  * A kernel that checks all VMAs of a process after each change of one
- * (CONFIG_DEBUG_VM_MAPLE_TREE) gets two thousand: it needs more than an hour to
+ * (CONFIG_DEBUG_VM_MAPLE_TREE) gets a thousand: it needs more than an hour to
  * build all.
  */
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "dup_mmap.h"
 
 #define MAX_MAP_COUNT	"/proc/sys/vm/max_map_count"
-#define FEW		2000
+#define FEW		1000
 #define POINT		DM_COPY_PAGE_RANGE
 
 static const char * const recoveries[] = { "rust", "upstream" };

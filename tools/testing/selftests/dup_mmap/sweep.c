@@ -20,8 +20,8 @@
 #include "dup_mmap.h"
 
 #define MAX_STEPS	16384
-#define NR_SMALL	1000
-#define STRIDE		331
+#define NR_SMALL	300
+#define STRIDE		101
 #define LONG_STRIDE	7
 #define TRIES		20	/* allocations that fill a cache come and go */
 
