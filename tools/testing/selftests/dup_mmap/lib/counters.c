@@ -62,31 +62,44 @@ static const char *slab_path(enum dm_counter c, const char *file)
 	return path;
 }
 
-static void shrink_slabs(void)
+/* The files of each cache: all open before the first one is counted. */
+struct slab {
+	int shrink, objects;
+};
+
+static void open_slabs(struct slab slab[DM_NR_COUNTERS])
 {
 	int i;
 
-	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++)
-		dm_write_path(slab_path(i, "shrink"), "1");
+	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++) {
+		slab[i].shrink = open(slab_path(i, "shrink"), O_WRONLY | O_CLOEXEC);
+		slab[i].objects = open(slab_path(i, "objects"), O_RDONLY | O_CLOEXEC);
+	}
 }
 
-/*
- * A CPU that allocates one takes a whole sheaf of them, which count all: nothing may
- * be allocated between the two, not even the file that says how many there are.
- */
-static long shrink_and_count(enum dm_counter c)
+static void close_slabs(struct slab slab[DM_NR_COUNTERS])
 {
-	int shrink = open(slab_path(c, "shrink"), O_WRONLY | O_CLOEXEC);
-	int objects = open(slab_path(c, "objects"), O_RDONLY | O_CLOEXEC);
-	char text[64] = "";
-	long nr = -1;
+	int i;
 
-	if (shrink >= 0 && objects >= 0 && write(shrink, "1", 1) == 1 &&
-	    pread(objects, text, sizeof(text) - 1, 0) > 0)
-		nr = strtol(text, NULL, 10);
-	close(shrink);
-	close(objects);
-	return nr;
+	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++) {
+		close(slab[i].shrink);
+		close(slab[i].objects);
+	}
+}
+
+static bool shrink(const struct slab *slab)
+{
+	return pwrite(slab->shrink, "1", 1, 0) == 1;
+}
+
+/* A CPU that allocates one takes a whole sheaf of them, which count all. */
+static long shrink_and_count(const struct slab *slab)
+{
+	char text[64] = "";
+
+	if (!shrink(slab) || pread(slab->objects, text, sizeof(text) - 1, 0) <= 0)
+		return -1;
+	return strtol(text, NULL, 10);
 }
 
 /* What a kernel is built without it need not count. */
@@ -118,15 +131,26 @@ const char *dm_uncountable(void)
 
 static void count(struct dm_counters *c)
 {
+	struct slab slab[DM_NR_COUNTERS];
 	static char text[8192];
+	struct dm_drain drain;
 	long tables, own;
 	int i;
 
-	/* Freed objects stay in sheaves and, with KASAN, in quarantine. */
-	shrink_slabs();
-	dm_drain_once();
+	/*
+	 * Freed objects stay in sheaves and, with KASAN, in quarantine. From the barrier to
+	 * the last count this process neither opens nor closes a file: that is an object
+	 * too, and waits for a grace period.
+	 */
+	open_slabs(slab);
+	dm_drain_open(&drain);
 	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++)
-		c->v[i] = shrink_and_count(i);
+		shrink(&slab[i]);
+	dm_drain_once(&drain);
+	for (i = DM_SLAB_FIRST; i < DM_NR_COUNTERS; i++)
+		c->v[i] = shrink_and_count(&slab[i]);
+	dm_drain_close(&drain);
+	close_slabs(slab);
 	dm_read_path("/proc/meminfo", text, sizeof(text));
 	c->v[DM_COMMITTED_AS] = meminfo(text, "Committed_AS");
 	c->v[DM_HUGE_FREE] = meminfo(text, "HugePages_Free");

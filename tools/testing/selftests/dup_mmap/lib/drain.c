@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "drain.h"
-#include "io.h"
 
 #define RCU_BARRIER	"/sys/module/rcutree/parameters/do_rcu_barrier"
 #define DROP_CACHES	"/proc/sys/vm/drop_caches"
+#define LOADAVG		"/proc/loadavg"
 
 const char *dm_undrainable(void)
 {
@@ -35,16 +36,17 @@ static void visit_cpus(void)
 }
 
 /* Tasks that run or could, this one among them. */
-static long nr_running(void)
+static long nr_running(int loadavg)
 {
-	char text[128];
+	char text[128] = "";
 	long n;
 
-	dm_read_path("/proc/loadavg", text, sizeof(text));
+	if (pread(loadavg, text, sizeof(text) - 1, 0) <= 0)
+		return -1;
 	return sscanf(text, "%*s %*s %*s %ld/", &n) == 1 ? n : -1;
 }
 
-void dm_wait_until_idle(void)
+static void wait_until_idle(int loadavg)
 {
 	int i;
 
@@ -53,11 +55,11 @@ void dm_wait_until_idle(void)
 	 * so is a process. On a busy machine somebody always is; but then each has had
 	 * its turn.
 	 */
-	for (i = 0; i < 1000 && nr_running() > 1; i++)
+	for (i = 0; i < 1000 && nr_running(loadavg) > 1; i++)
 		sched_yield();
 }
 
-void dm_rcu_barrier(void)
+static void rcu_barrier(int file)
 {
 	int fd[2];
 
@@ -69,21 +71,55 @@ void dm_rcu_barrier(void)
 		close(fd[0]);
 		close(fd[1]);
 	}
-	dm_write_path(RCU_BARRIER, "1");
+	pwrite(file, "1", 1, 0);
 }
 
-void dm_drain_once(void)
+void dm_drain_open(struct dm_drain *drain)
+{
+	drain->barrier = open(RCU_BARRIER, O_WRONLY | O_CLOEXEC);
+	drain->caches = open(DROP_CACHES, O_WRONLY | O_CLOEXEC);
+	drain->loadavg = open(LOADAVG, O_RDONLY | O_CLOEXEC);
+}
+
+void dm_drain_close(struct dm_drain *drain)
+{
+	close(drain->barrier);
+	close(drain->caches);
+	close(drain->loadavg);
+}
+
+void dm_drain_once(const struct dm_drain *drain)
 {
 	visit_cpus();
-	dm_rcu_barrier();
+	rcu_barrier(drain->barrier);
 	/* That was the grace period which the lists of kfree_rcu() need. */
-	dm_write_path(DROP_CACHES, "2");
-	dm_wait_until_idle();
+	pwrite(drain->caches, "2", 1, 0);
+	wait_until_idle(drain->loadavg);
 }
 
 void dm_drain(void)
 {
-	dm_drain_once();
+	struct dm_drain drain;
+
+	dm_drain_open(&drain);
+	dm_drain_once(&drain);
 	/* A worker may have taken a list of kfree_rcu() along while the first one waited. */
-	dm_drain_once();
+	dm_drain_once(&drain);
+	dm_drain_close(&drain);
+}
+
+void dm_rcu_barrier(void)
+{
+	int fd = open(RCU_BARRIER, O_WRONLY | O_CLOEXEC);
+
+	rcu_barrier(fd);
+	close(fd);
+}
+
+void dm_wait_until_idle(void)
+{
+	int fd = open(LOADAVG, O_RDONLY | O_CLOEXEC);
+
+	wait_until_idle(fd);
+	close(fd);
 }

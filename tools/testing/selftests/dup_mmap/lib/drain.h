@@ -15,8 +15,17 @@ const char *dm_undrainable(void);
  */
 void dm_drain(void);
 
-/* Half of it, for who looks again where something seems to be on its way. */
-void dm_drain_once(void);
+/*
+ * Half of it, for who looks again where something seems to be on its way. A file that
+ * is closed is on its way as well: these are open before and until all is counted.
+ */
+struct dm_drain {
+	int barrier, caches, loadavg;
+};
+
+void dm_drain_open(struct dm_drain *drain);
+void dm_drain_once(const struct dm_drain *drain);
+void dm_drain_close(struct dm_drain *drain);
 
 /* The part of it for which RCU is to wait: page tables, for one. */
 void dm_rcu_barrier(void);
