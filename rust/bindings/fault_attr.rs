@@ -26,7 +26,8 @@ pub(crate) struct FaultAttr {
 
 // SAFETY: The C code lets several tasks use an attribute at once: its fields are independent words.
 unsafe impl Send for FaultAttr {}
-// SAFETY: As above.
+// SAFETY: All that `&FaultAttr` gives is `should_fail()` and what root may write, which C takes
+// from any task at any time.
 unsafe impl Sync for FaultAttr {}
 
 impl FaultAttr {

@@ -220,7 +220,8 @@ impl<'a> ChildMm<'a, Building> {
         let (_, child) = locks.split();
         // INVARIANT: The caller says so; `extent` is what `dup_mmap_recover()` makes of these.
         let mut child = Self {
-            // SAFETY: As the caller says, and the proof for both locks is borrowed for `'a`.
+            // SAFETY: `dup_mmap()` has duplicated the tree, and `locks`, of which `child` is one
+            // half, proves that both locks are held for `'a`.
             tree: unsafe { VmaTree::of_child(child) },
             // An iterator is its state and nothing else.
             mas: vmi.cast(),

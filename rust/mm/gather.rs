@@ -72,7 +72,8 @@ impl<'a> MmuGather<'a> {
             tlb <- Opaque::ffi_init(move |tlb| match flush {
                 // SAFETY: There is room for it at `tlb`, and the mm is valid.
                 Flush::Range => unsafe { raw::tlb_gather_mmu(tlb, mm) },
-                // SAFETY: As above.
+                // SAFETY: There is room for it at `tlb`, and the mm is valid; that all of it is
+                // flushed asks for nothing more.
                 Flush::FullMm => unsafe { raw::tlb_gather_mmu_fullmm(tlb, mm) },
             }),
             _locked: PhantomData,

@@ -88,9 +88,9 @@ impl<'a> WriteLockedPair<'a> {
         child: NonNull<bindings::mm_struct>,
     ) -> Self {
         Self {
-            // SAFETY: As the caller says.
+            // SAFETY: The running task holds the parent's mmap lock for writing.
             parent: unsafe { WriteLocked::assume(parent) },
-            // SAFETY: As the caller says.
+            // SAFETY: The running task holds the child's mmap lock for writing.
             child: unsafe { WriteLocked::assume(child) },
         }
     }

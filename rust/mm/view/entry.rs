@@ -154,7 +154,7 @@ pub(crate) unsafe fn entry_at<'a>(mm: NonNull<bindings::mm_struct>, addr: usize)
     // SAFETY: The entry is of this tree.
     match NonNull::new(entry).map(|entry| unsafe { classify(entry, mm) }) {
         None => Entry::Empty(range),
-        // SAFETY: As the caller says.
+        // SAFETY: It is a VMA of `mm`, and stays one while the lock is held, for `'a`.
         Some(Found::Own(vma)) => Entry::Own(unsafe { Vma::from_raw(vma) }),
         Some(Found::Other) => Entry::Other(range),
         Some(Found::Marker) => Entry::Marker(range),

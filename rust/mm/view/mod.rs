@@ -162,7 +162,8 @@ pub(crate) fn mm_of_pid(pid: Pid) -> Result<ARef<MmWithUser>> {
     let pid = unsafe { bindings::find_get_pid(pid) };
     // SAFETY: Null, or a reference of ours.
     let task = unsafe { bindings::get_pid_task(pid, bindings::pid_type_PIDTYPE_PID) };
-    // SAFETY: As above; it is not used again.
+    // SAFETY: `put_pid()` takes null, or gives back the reference that `find_get_pid()` took; the
+    // task has its own.
     unsafe { bindings::put_pid(pid) };
 
     let task = NonNull::new(task).ok_or(ESRCH)?;

@@ -99,7 +99,7 @@ impl<'a> Vma<'a> {
         let flags = unsafe { &raw const (*self.vma.as_ptr()).__bindgen_anon_2.vm_flags };
 
         // Some are set with the lock held for reading only, `vma_set_atomic_flag()`.
-        // SAFETY: As above.
+        // SAFETY: It points into the VMA, which is valid, and an aligned word is read whole.
         unsafe { flags.read_volatile() }
     }
 
