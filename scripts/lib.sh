@@ -12,7 +12,7 @@ oops()
 	echo "${0##*/}: error: unexpected failure of: ${1%%$'\n'*}" >&2
 }
 trap 'oops "$BASH_COMMAND"' ERR
-# A child that handles ^C ends with a code, and bash would go on with the next one.
+# A child that handles ^C itself ends with a code, and bash then runs the next command.
 trap 'exit 130' INT
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -80,7 +80,7 @@ arch_vars()
 	arm64)
 		IMAGE_TARGET=Image IMAGE=arch/arm64/boot/Image
 		# Without what costs most to emulate and no test is about: signed
-		# return addresses, vectors, 52 bits of address. The suite
+		# return addresses, vectors, 52 bits of address. failure_points
 		# takes four fifths of the time then.
 		QEMU=(qemu-system-aarch64 -M virt) CONSOLE=ttyAMA
 		TCG=(-cpu "max,pauth=off,sve=off,sme=off,lpa2=off" -machine mte=on)

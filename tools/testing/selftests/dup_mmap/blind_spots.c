@@ -236,7 +236,6 @@ TEST_F_TIMEOUT(spot, a_failure_after_one_that_was_survived, 180)
 		SKIP(return, "no allocation that this kernel can do without");
 }
 
-/* Armed or not, and whatever the rule covers. */
 /* What one fork adds to the hits of a step that is not selected. */
 static unsigned long hits_of_a_fork(const struct dm_maps *maps, int point)
 {
@@ -248,6 +247,7 @@ static unsigned long hits_of_a_fork(const struct dm_maps *maps, int point)
 	return hits;
 }
 
+/* Armed or not, and whatever the rule covers. */
 TEST_F(spot, hits_of_steps_that_are_not_selected)
 {
 	static struct dm_maps maps;
