@@ -17,9 +17,6 @@
 #include "dup_mmap.h"
 #include "harness.h"
 
-#define OVERCOMMIT_MEMORY	"/proc/sys/vm/overcommit_memory"
-#define OVERCOMMIT_KBYTES	"/proc/sys/vm/overcommit_kbytes"
-#define OVERCOMMIT_RATIO	"/proc/sys/vm/overcommit_ratio"
 #define LARGE			(256ul << 20)
 #define NEVER			"2147483647"	/* more allocations than there are */
 

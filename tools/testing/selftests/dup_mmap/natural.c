@@ -13,10 +13,6 @@
 #include "dup_mmap.h"
 #include "harness.h"
 
-#define OVERCOMMIT_MEMORY	"/proc/sys/vm/overcommit_memory"
-#define OVERCOMMIT_KBYTES	"/proc/sys/vm/overcommit_kbytes"
-#define OVERCOMMIT_RATIO	"/proc/sys/vm/overcommit_ratio"
-
 #define LARGE			(256ul << 20)
 
 #define NR_AREAS		40

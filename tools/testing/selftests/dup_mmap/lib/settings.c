@@ -15,7 +15,6 @@
 
 /* There while a program runs, and after it if it was killed. */
 #define LEFT			"/run/dup_mmap_recovery"
-#define OVERCOMMIT_KBYTES	"/proc/sys/vm/overcommit_kbytes"
 
 bool dm_long_form(void)
 {
@@ -52,9 +51,9 @@ const char *dm_unavailable(void)
 static const char * const of_system[] = {
 	"/sys/kernel/debug/failslab/probability",
 	"/sys/kernel/debug/fail_page_alloc/probability",
-	"/proc/sys/vm/overcommit_ratio",
+	OVERCOMMIT_RATIO,
 	OVERCOMMIT_KBYTES,
-	"/proc/sys/vm/overcommit_memory",
+	OVERCOMMIT_MEMORY,
 	"/proc/sys/vm/nr_hugepages",
 	"/sys/kernel/mm/ksm/run",
 };

@@ -7,6 +7,10 @@
 
 #include "points.h"
 
+#define OVERCOMMIT_MEMORY	"/proc/sys/vm/overcommit_memory"
+#define OVERCOMMIT_KBYTES	"/proc/sys/vm/overcommit_kbytes"
+#define OVERCOMMIT_RATIO	"/proc/sys/vm/overcommit_ratio"
+
 /* Asked for by DUP_MMAP_LONG in the environment. */
 bool dm_long_form(void);
 
