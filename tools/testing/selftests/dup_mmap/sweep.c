@@ -6,8 +6,8 @@
  * allocations for real. The process has VMAs of many kinds.
  *
  * Prints a table, VMA kinds by steps by outcome. Then the steps again, with the
- * kernel's own recovery and without the allocations. After that the process gets a
- * thousand small VMAs more, of which a few have their turn. With DUP_MMAP_LONG
+ * kernel's own recovery and without the allocations. After that the process gets
+ * 300 small VMAs more, of which a few have their turn. With DUP_MMAP_LONG
  * there are more of these, and allocations fail under either recovery.
  */
 #include <stdio.h>
