@@ -1,25 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! C that the `kernel` crate does not bind: the generated declarations and thin safe types over
-//! them.
-
-pub(crate) mod debugfs;
-mod fault_attr;
-mod point;
-mod task;
-pub(crate) mod trace;
-
-pub(crate) use fault_attr::FaultAttr;
-pub(crate) use point::{
-    PerPoint,
-    Point, //
-};
-pub(crate) use task::{
-    cond_resched,
-    fail_nth,
-    set_fail_nth,
-    Comm, //
-};
+//! Declarations of C that the `kernel` crate does not bind, made by bindgen.
 
 /// What bindgen made of `rust/bindings/bindings.h`.
 ///

@@ -2,15 +2,32 @@
 
 //! Recovery of a failed `dup_mmap()` in Rust, and a debugfs trigger that makes it fail.
 
+// C, and safe types over it.
 mod bindings;
-mod debugfs;
 mod hook;
-mod inject;
-mod kunit;
+mod missing;
 mod mm;
-mod record;
+
+// What root asks for, and where to fail.
+mod debugfs;
+mod rule;
+mod settings;
+mod value;
+
+// One call of dup_mmap(), from its first step to its record.
+mod alloc_window;
+mod call;
+mod recoverer;
 mod recovery;
-mod watch;
+mod state;
+mod step;
+
+// What is kept of it.
+mod log;
+mod record;
+mod stats;
+
+mod kunit;
 
 use kernel::{
     prelude::*,
@@ -30,13 +47,13 @@ module! {
 /// The loaded module. Dropped from top to bottom: no file may arm anything once forks are not
 /// watched any more.
 struct DupMmapRecovery {
-    _files: bindings::debugfs::RootDir<watch::State>,
-    _hook: hook::Registration<watch::State>,
+    _files: missing::debugfs::RootDir<state::State>,
+    _hook: hook::Registration<state::State>,
 }
 
 impl kernel::Module for DupMmapRecovery {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let state = Arc::pin_init(watch::State::new()?, GFP_KERNEL)?;
+        let state = Arc::pin_init(state::State::new()?, GFP_KERNEL)?;
 
         Ok(Self {
             _files: debugfs::create(state.clone())?,

@@ -4,20 +4,25 @@
 //!
 //! C header: [`include/linux/dup_mmap.h`](srctree/include/linux/dup_mmap.h)
 
+mod point;
+
+pub(crate) use point::{
+    PerPoint,
+    Point, //
+};
+
 use crate::{
-    bindings::{
-        raw,
-        Point, //
-    },
+    bindings::raw,
     mm::{
         Building,
         ChildMm,
         MmFlags,
+        ParentLock,
+        Report,
         TornDown,
         Vma,
-        WriteLockedPair, //
+        WriteLocked, //
     },
-    recovery::Report, //
 };
 use core::{
     marker::PhantomData,
@@ -35,50 +40,62 @@ use kernel::{
         c_void, //
     },
     mm::Mm,
-    module::this_module,
     prelude::*,
     sync::Arc, //
 };
 
-/// Somebody who watches every `dup_mmap()` of the machine.
+/// Somebody who watches the calls of `dup_mmap()`.
 ///
-/// All methods run in the forking task and may sleep. Forks run at the same time.
+/// All methods run in the forking task, and all but [`Watcher::wants`] may sleep. Calls run at the
+/// same time. The task holds `dup_mmap_sem` for reading, so who takes long makes
+/// `uprobe_register()` wait, and behind it every other `fork()`.
 pub(crate) trait Watcher: Send + Sync + 'static {
-    /// What it keeps about one fork, from [`Watcher::begin`] to [`Watcher::end`].
-    type Fork;
+    /// What it keeps about one call, from [`Watcher::begin`] or [`Watcher::failed`] to
+    /// [`Watcher::end`].
+    type Call;
 
-    /// A fork begins. No lock is held.
-    fn begin(&self) -> Self::Fork;
+    /// Whether it wants to see the steps of the call that the running task is about to make.
+    ///
+    /// Asked in every `fork()` of the machine: takes no lock, and writes nothing.
+    fn wants(&self) -> bool;
 
-    /// The fork is about to take the step `point` for the parent's `vma`, if the step has one.
+    /// A call begins whose steps it wants. No mmap lock is held.
+    fn begin(&self) -> Self::Call;
+
+    /// A call whose steps it did not want has failed at `point`, for the parent's `vma` if the step
+    /// has one, which has the ordinal `vma_index`.
+    fn failed(&self, point: Point, vma: Option<Vma<'_>>, vma_index: u32) -> Self::Call;
+
+    /// The call is about to take the step `point` for the parent's `vma`, if the step has one.
     ///
     /// Runs under the locks that the step is taken with.
     ///
     /// # Errors
     ///
     /// What the step is to fail with, instead of being taken.
-    fn point(&self, fork: &mut Self::Fork, point: Point, vma: Option<Vma<'_>>) -> Result;
+    fn enter(&self, call: &mut Self::Call, point: Point, vma: Option<Vma<'_>>) -> Result;
 
-    /// The fork has failed and left a half-built `child`. Both mmap locks are write-held.
+    /// The step is over, be it well or not.
+    fn leave(&self, call: &mut Self::Call);
+
+    /// The call has failed and left a half-built `child`. Both mmap locks are write-held.
     ///
     /// Must not allocate.
-    fn recover<'a>(&self, fork: &mut Self::Fork, child: ChildMm<'a, Building>) -> Recovered<'a>;
+    fn recover<'a>(&self, call: &mut Self::Call, child: ChildMm<'a, Building<'a>>)
+        -> Recovered<'a>;
 
-    /// The fork is over, with `result`, and has dropped its locks.
-    fn end(&self, fork: Self::Fork, result: Result, aftermath: &Aftermath);
+    /// The call is over, with `result`, and has dropped its locks.
+    fn end(&self, call: Self::Call, result: Result, aftermath: &Aftermath);
 }
 
 /// What [`Watcher::recover`] did: there is no other way to let go of a half-built mm.
 pub(crate) enum Recovered<'a> {
     /// It emptied the mm.
-    TornDown(
-        #[expect(dead_code, reason = "what counts is that there is one")] TornDown<'a>,
-        Report,
-    ),
+    TornDown(TornDown<'a>),
     /// It left the mm as it was: the kernel's own recovery is to run.
     Declined(
         #[expect(dead_code, reason = "what counts is that nobody else has it")]
-        ChildMm<'a, Building>,
+        ChildMm<'a, Building<'a>>,
     ),
 }
 
@@ -91,54 +108,68 @@ pub(crate) struct RanBy {
     pub(crate) kernel: bool,
 }
 
-/// What a fork has left behind when it is over.
+/// What a call has left behind when it is over.
 pub(crate) struct Aftermath {
     /// Whose recovery ran, if any.
     pub(crate) ran_by: RanBy,
-    /// What it has undone; zero if none ran.
+    /// What it has undone; nothing if none ran.
     pub(crate) report: Report,
     /// The flags of the child's mm.
     pub(crate) flags: MmFlags,
 }
 
-/// What the hook and the watcher keep about one fork.
-struct Private<F> {
-    fork: F,
-    torn_down: bool,
+/// What the hook and the watcher keep about one call.
+struct Private<C> {
+    call: C,
+    /// What the module's own recovery has undone, if it has run.
+    report: Option<Report>,
 }
 
-/// A [`Watcher`] that is being called. Dropping it waits for the forks that are under way.
+/// A [`Watcher`] that is being called. Dropping it waits for the calls that are under way.
 ///
 /// # Invariants
 ///
-/// The callbacks for `W` are registered with a pointer that `_watcher` keeps valid.
+/// `watcher` is registered, and its `data` is what `_data` keeps valid.
 pub(crate) struct Registration<W: Watcher> {
-    _watcher: Arc<W>,
+    watcher: Pin<KBox<raw::dup_mmap_watcher>>,
+    _data: Arc<W>,
 }
 
+// SAFETY: Any task may unregister, and a `W` may be dropped by any.
+unsafe impl<W: Watcher> Send for Registration<W> {}
+// SAFETY: `&Registration` gives access to nothing.
+unsafe impl<W: Watcher> Sync for Registration<W> {}
+
 impl<W: Watcher> Registration<W> {
-    /// Has `watcher` called from now on.
+    /// Has `data` called from now on.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the kernel has a watcher already.
-    pub(crate) fn new(watcher: Arc<W>) -> Result<Self> {
-        // SAFETY: The callbacks take `data` for a `W`, which it is until the drop unregisters them.
-        to_result(unsafe {
-            raw::dup_mmap_register_ops(
-                &Callbacks::<W>::OPS,
-                Arc::as_ptr(&watcher).cast_mut().cast::<c_void>(),
-            )
-        })?;
+    /// `EBUSY` if the kernel has a watcher already, or `ENOMEM`.
+    pub(crate) fn new(data: Arc<W>) -> Result<Self> {
+        let watcher = KBox::pin(
+            raw::dup_mmap_watcher {
+                ops: &Callbacks::<W>::OPS,
+                data: Arc::as_ptr(&data).cast_mut().cast::<c_void>(),
+            },
+            GFP_KERNEL,
+        )?;
+
+        // SAFETY: The callbacks take `data` for a `W`, which it is, and both stay where they are
+        // until the drop has unregistered them.
+        to_result(unsafe { raw::dup_mmap_register(&*watcher) })?;
         // INVARIANT: Just registered.
-        Ok(Self { _watcher: watcher })
+        Ok(Self {
+            watcher,
+            _data: data,
+        })
     }
 }
 
 impl<W: Watcher> Drop for Registration<W> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant they are registered. When this returns no callback runs.
-        unsafe { raw::dup_mmap_unregister_ops(&Callbacks::<W>::OPS) };
+        // SAFETY: By the type invariant it is registered. When this returns no callback runs.
+        unsafe { raw::dup_mmap_unregister(&*self.watcher) };
     }
 }
 
@@ -146,9 +177,11 @@ struct Callbacks<W>(PhantomData<W>);
 
 impl<W: Watcher> Callbacks<W> {
     const OPS: raw::dup_mmap_ops = raw::dup_mmap_ops {
-        owner: this_module::<crate::LocalModule>().as_ptr(),
+        wants: Some(Self::wants),
         begin: Some(Self::begin),
-        point: Some(Self::point),
+        failed: Some(Self::failed),
+        enter: Some(Self::enter),
+        leave: Some(Self::leave),
         recover: Some(Self::recover),
         end: Some(Self::end),
     };
@@ -158,10 +191,10 @@ impl<W: Watcher> Callbacks<W> {
     /// # Safety
     ///
     /// `call` is what the kernel passed to a callback.
-    unsafe fn private(call: *mut raw::dup_mmap_call) -> *mut Private<W::Fork> {
+    unsafe fn private(call: *mut raw::dup_mmap_call) -> *mut Private<W::Call> {
         const {
-            assert!(size_of::<Private<W::Fork>>() <= raw::DUP_MMAP_PRIVATE_SIZE as usize);
-            assert!(align_of::<Private<W::Fork>>() <= align_of::<u64>());
+            assert!(size_of::<Private<W::Call>>() <= raw::DUP_MMAP_PRIVATE_SIZE as usize);
+            assert!(align_of::<Private<W::Call>>() <= align_of::<u64>());
         }
         // SAFETY: The caller says that `call` is valid.
         unsafe { &raw mut (*call).private }.cast()
@@ -171,14 +204,28 @@ impl<W: Watcher> Callbacks<W> {
     ///
     /// `call` is what the kernel passed to a callback.
     unsafe fn watcher<'a>(call: *mut raw::dup_mmap_call) -> &'a W {
-        // SAFETY: `Registration::new` registered a pointer to a `W`, and its drop waits for this
-        // callback before it lets go of it.
-        unsafe { &*(*call).data.cast::<W>() }
+        // SAFETY: The caller says that `call` is valid, and the kernel has set this field to what
+        // `Registration::new` registered, whose drop waits for this callback.
+        let watcher = unsafe { &*(*call).watcher };
+
+        // SAFETY: It was registered with a pointer to a `W`, which is kept as long.
+        unsafe { &*watcher.data.cast::<W>() }
     }
 
     /// # Safety
     ///
-    /// For `dup_mmap_call_begin()` only.
+    /// For `dup_mmap_watched()` only.
+    unsafe extern "C" fn wants(data: *mut c_void) -> bool {
+        // SAFETY: The kernel passes what `Registration::new` registered, in an SRCU read section
+        // that the registration's drop waits for.
+        let watcher = unsafe { &*data.cast::<W>() };
+
+        watcher.wants()
+    }
+
+    /// # Safety
+    ///
+    /// For `dup_mmap_asking()` only.
     unsafe extern "C" fn begin(call: *mut raw::dup_mmap_call) {
         // SAFETY: The kernel passes a valid call.
         let watcher = unsafe { Self::watcher(call) };
@@ -188,16 +235,41 @@ impl<W: Watcher> Callbacks<W> {
         // SAFETY: There is room for it, as `Self::private` asserts, and this call's is the only use.
         unsafe {
             private.write(Private {
-                fork: watcher.begin(),
-                torn_down: false,
+                call: watcher.begin(),
+                report: None,
             })
         };
     }
 
     /// # Safety
     ///
-    /// For `dup_mmap_point()` only.
-    unsafe extern "C" fn point(
+    /// For `dup_mmap_call_begin()` only.
+    unsafe extern "C" fn failed(call: *mut raw::dup_mmap_call, step: *const raw::dup_mmap_step) {
+        // SAFETY: The kernel passes a valid call.
+        let watcher = unsafe { Self::watcher(call) };
+        // SAFETY: It is the call that the kernel passed.
+        let private = unsafe { Self::private(call) };
+        // SAFETY: The kernel passes a valid step, which nobody changes meanwhile.
+        let step = unsafe { &*step };
+        // A kernel with other points would not have loaded the module.
+        let point = Point::from_raw(step.point).unwrap_or(Point::FIRST);
+        // SAFETY: The kernel passes null or a VMA of the parent, whose mmap lock is write-held.
+        let vma = NonNull::new(step.vma).map(|vma| unsafe { Vma::from_raw(vma) });
+
+        // SAFETY: There is room for it, as `Self::private` asserts, and `begin` has not run for this
+        // call, so nothing is overwritten.
+        unsafe {
+            private.write(Private {
+                call: watcher.failed(point, vma, step.vma_index),
+                report: None,
+            })
+        };
+    }
+
+    /// # Safety
+    ///
+    /// For `dup_mmap_enter()` only.
+    unsafe extern "C" fn enter(
         call: *mut raw::dup_mmap_call,
         point: raw::dup_mmap_point,
         vma: *mut bindings::vm_area_struct,
@@ -214,7 +286,7 @@ impl<W: Watcher> Callbacks<W> {
         // SAFETY: The kernel passes null or a VMA of the parent, whose mmap lock is write-held.
         let vma = NonNull::new(vma).map(|vma| unsafe { Vma::from_raw(vma) });
 
-        match watcher.point(&mut private.fork, point, vma) {
+        match watcher.enter(&mut private.call, point, vma) {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
         }
@@ -222,43 +294,56 @@ impl<W: Watcher> Callbacks<W> {
 
     /// # Safety
     ///
-    /// For `dup_mmap()` only.
+    /// For `dup_mmap_leave()` only.
+    unsafe extern "C" fn leave(call: *mut raw::dup_mmap_call) {
+        // SAFETY: The kernel passes a valid call.
+        let watcher = unsafe { Self::watcher(call) };
+        // SAFETY: It is the call that the kernel passed.
+        let private = unsafe { Self::private(call) };
+        // SAFETY: `begin` has initialised it, and `enter` of the same step has returned.
+        let private = unsafe { &mut *private };
+
+        watcher.leave(&mut private.call);
+    }
+
+    /// # Safety
+    ///
+    /// For `dup_mmap_fail()` only.
     unsafe extern "C" fn recover(
         call: *mut raw::dup_mmap_call,
         vmi: *mut bindings::vma_iterator,
         failed: *mut bindings::vm_area_struct,
-        _error: c_int,
     ) -> bool {
         // SAFETY: The kernel passes a valid call.
         let watcher = unsafe { Self::watcher(call) };
         // SAFETY: It is the call that the kernel passed.
         let private = unsafe { Self::private(call) };
-        // SAFETY: `begin` has initialised it, and callbacks of one call do not overlap.
+        // SAFETY: `begin` or `failed` has initialised it, and callbacks of one call do not overlap.
         let private = unsafe { &mut *private };
         // SAFETY: The kernel passes a valid call, and does not write to this field any more.
-        let parent = unsafe { (*call).oldmm };
-        // SAFETY: The call is valid, and this field, too, stays as it was when the fork began.
         let child = unsafe { (*call).mm };
-        let (Some(parent), Some(child), Some(vmi)) = (
-            NonNull::new(parent),
+        let (Some(call), Some(child), Some(vmi)) = (
+            NonNull::new(call),
             NonNull::new(child),
             NonNull::new(vmi), //
         ) else {
             return false;
         };
-        // SAFETY: Both mmap locks are write-held, by the running task, until this returns.
-        let locks = unsafe { WriteLockedPair::assume(parent, child) };
-        // SAFETY: The kernel passes null or a VMA of the parent.
+        // SAFETY: The child's mmap lock is write-held by the running task until after this returns.
+        let child = unsafe { WriteLocked::assume(child) };
+        // SAFETY: This is the callback in which the parent may be let go; its lock is write-held
+        // until that is done, or else until after this returns.
+        let parent = unsafe { ParentLock::of_call(call) };
+        // SAFETY: The kernel passes null or a VMA of the parent, whose lock is held until
+        // `from_raw` has taken over.
         let failed = NonNull::new(failed).map(|vma| unsafe { Vma::from_raw(vma) });
         // SAFETY: The kernel passes the iterator over the duplicated tree that copied the VMAs, and
         // the entry it stopped at.
-        let child = unsafe { ChildMm::from_raw(locks, vmi, failed) };
+        let child = unsafe { ChildMm::from_raw(child, parent, vmi, failed) };
 
-        match watcher.recover(&mut private.fork, child) {
-            Recovered::TornDown(_, report) => {
-                private.torn_down = true;
-                // SAFETY: The call is valid, and the field is for the recovery that has run to fill.
-                unsafe { (*call).recovery = report.into() };
+        match watcher.recover(&mut private.call, child) {
+            Recovered::TornDown(torn_down) => {
+                private.report = Some(torn_down.report());
                 true
             }
             Recovered::Declined(_) => false,
@@ -273,25 +358,35 @@ impl<W: Watcher> Callbacks<W> {
         let watcher = unsafe { Self::watcher(call) };
         // SAFETY: It is the call that the kernel passed.
         let private = unsafe { Self::private(call) };
-        // SAFETY: `begin` has initialised it, and nobody uses it after this.
-        let Private { fork, torn_down } = unsafe { private.read() };
-        // SAFETY: The call is valid; whichever recovery ran has filled this in, or it is zero.
-        let report = unsafe { (*call).recovery };
-        // SAFETY: The call is valid, and the field false unless `dup_mmap_recover()` has set it.
+        // SAFETY: `begin` or `failed` has initialised it, and nobody uses it after this.
+        let Private { call: ours, report } = unsafe { private.read() };
+        // SAFETY: The call is valid, and the field false unless the kernel's own recovery has run.
         let kernel = unsafe { (*call).kernel_recovered };
-        // SAFETY: The call is valid, and this field is as it was when the fork began.
+        // SAFETY: The call is valid; the kernel's own recovery has filled this in, or it is zero.
+        let by_kernel = unsafe { (*call).recovery };
+        // SAFETY: The call is valid, and this field is as it was when the call began.
         let child = unsafe { (*call).mm };
-        // SAFETY: The fork's own reference to the child's mm is dropped after this returns.
+        // SAFETY: `fork()` drops its own reference to the child's mm after this returns.
         let child = unsafe { Mm::from_raw(child) };
         let aftermath = Aftermath {
             ran_by: RanBy {
-                module: torn_down,
+                module: report.is_some(),
                 kernel,
             },
-            report: report.into(),
+            report: report.unwrap_or_else(|| by_kernel.into()),
             flags: MmFlags::of(child),
         };
 
-        watcher.end(fork, to_result(retval), &aftermath);
+        watcher.end(ours, to_result(retval), &aftermath);
+    }
+}
+
+impl From<raw::dup_mmap_recovery> for Report {
+    fn from(recovery: raw::dup_mmap_recovery) -> Self {
+        Self {
+            extent: crate::mm::Extent::from_end(recovery.end),
+            nr_vmas: recovery.nr_vmas,
+            nr_accounted: recovery.nr_accounted,
+        }
     }
 }

@@ -5,8 +5,9 @@
 //! [`view`] reads the VMAs of any process. The rest is for those who hold an mmap lock for writing,
 //! and most of all for the mm that `dup_mmap()` has not finished.
 //!
-//! Lock order, as in `dup_mmap()`: the parent's mmap lock, then the child's (nested). Both are
-//! write-held by the forking task wherever a [`ChildMm`] exists.
+//! Lock order, as in `dup_mmap()`: the parent's mmap lock, then the child's (nested). The forking task
+//! holds the child's for writing wherever a [`ChildMm`] exists, and the parent's too while that is
+//! [`Building`].
 //!
 //! C headers: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h),
 //! [`mm/vma.h`](srctree/mm/vma.h)
@@ -14,32 +15,32 @@
 // The module is called with the locks held; to take them is for others, and for the tests.
 #![cfg_attr(not(CONFIG_KUNIT = "y"), allow(dead_code))]
 
-mod charge;
 mod child;
+mod extent;
 #[cfg(CONFIG_KUNIT = "y")]
 mod fixture;
 mod flags;
 mod gather;
+mod group;
 mod lock;
+mod pgtables;
+mod report;
 mod tree;
-pub(crate) mod unmap;
 pub(crate) mod view;
 
-pub(crate) use charge::Charge;
 pub(crate) use child::{
     Building,
     ChildMm,
-    Classified,
-    Copies,
-    Extent,
-    NextCopy,
-    NoCopies,
     TornDown, //
 };
+pub(crate) use extent::Extent;
 pub(crate) use flags::MmFlags;
-pub(crate) use gather::Flush;
-pub(crate) use lock::WriteLockedPair;
-pub(crate) use unmap::PgtableCeiling;
+pub(crate) use group::NextGroup;
+pub(crate) use lock::{
+    ParentLock,
+    WriteLocked, //
+};
+pub(crate) use report::Report;
 pub(crate) use view::Vma;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) use {
@@ -50,6 +51,5 @@ pub(crate) use {
         Empty,
         InRcu,
         VmaTree, //
-    },
-    unmap::UnmapRange, //
+    }, //
 };

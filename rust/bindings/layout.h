@@ -4,6 +4,7 @@
 #define DUP_MMAP_RECOVERY_LAYOUT_H
 
 #include <linux/mm_types.h>
+#include <linux/pgtable.h>
 #include <linux/stddef.h>
 
 #include <asm/tlb.h>
@@ -32,6 +33,8 @@ enum helper_layout {
 	OFFSETOF_MA_STATE_STORE_TYPE = offsetof(struct ma_state, store_type),
 	SIZEOF_VMA_ITERATOR = sizeof(struct vma_iterator),
 	OFFSETOF_VMA_ITERATOR_MAS = offsetof(struct vma_iterator, mas),
+	/* PMD_SIZE: what a page table maps. */
+	PMD_BYTES = PMD_SIZE,
 	SIZEOF_MMU_GATHER = sizeof(struct mmu_gather),
 	ZERO_ENTRY = HELPER_ZERO_ENTRY,
 };

@@ -7,7 +7,6 @@ use kernel::prelude::*;
 #[kunit_tests(dup_mmap_lock)]
 mod tests {
     use crate::mm::{
-        Flush,
         MmapWriteGuard,
         MmuGather,
         TestMm, //
@@ -38,7 +37,7 @@ mod tests {
     #[test]
     fn a_pair_holds_both_and_the_childs_can_be_dropped_first() -> Result {
         let (parent, child) = (TestMm::new()?, TestMm::new()?);
-        let pair = MmapWriteGuard::lock(parent.mm()).lock_child(child.mm())?;
+        let pair = child.lock_as_child(MmapWriteGuard::lock(parent.mm()))?;
 
         assert!(is_locked(&parent) && is_locked(&child));
         let guard = pair.unlock_child();
@@ -46,7 +45,7 @@ mod tests {
         drop(guard);
         assert!(!is_locked(&parent) && !is_locked(&child));
 
-        drop(MmapWriteGuard::lock(parent.mm()).lock_child(child.mm())?);
+        drop(child.lock_as_child(MmapWriteGuard::lock(parent.mm()))?);
         assert!(!is_locked(&parent) && !is_locked(&child));
         Ok(())
     }
@@ -56,7 +55,7 @@ mod tests {
         let test = TestMm::new()?;
 
         assert!(matches!(
-            MmapWriteGuard::lock(test.mm()).lock_child(test.mm()),
+            test.lock_as_child(MmapWriteGuard::lock(test.mm())),
             Err(EDEADLK)
         ));
         assert!(!is_locked(&test));
@@ -67,14 +66,13 @@ mod tests {
     fn a_gather_is_finished_before_the_lock_is_dropped() -> Result {
         let test = TestMm::new()?;
 
-        for flush in [Flush::Range, Flush::FullMm] {
-            let mut guard = MmapWriteGuard::lock(test.mm());
-            let proof = guard.proof();
+        let mut guard = MmapWriteGuard::lock(test.mm());
+        let proof = guard.proof();
 
-            assert!(!proof.tlb_flush_pending());
-            assert!(MmuGather::scope(&proof, flush, |_| proof.tlb_flush_pending()));
-            assert!(!proof.tlb_flush_pending());
-        }
+        assert!(!proof.tlb_flush_pending());
+        assert!(MmuGather::scope(&proof, |_| proof.tlb_flush_pending()));
+        assert!(!proof.tlb_flush_pending());
+        drop(guard);
         assert!(!is_locked(&test));
         Ok(())
     }

@@ -8,9 +8,7 @@ use kernel::prelude::*;
 mod tests {
     use crate::mm::{
         view::AddrRange,
-        Charge,
-        Extent,
-        UnmapRange, //
+        Extent, //
     };
     use kernel::{
         page::{
@@ -45,11 +43,6 @@ mod tests {
         assert_eq!(Extent::Everything.end(), usize::MAX);
         assert!(Extent::from_end(0) == Extent::Nothing);
         assert!(Extent::from_end(usize::MAX) == Extent::Everything);
-    }
-
-    #[test]
-    fn no_charge_is_no_pages() {
-        assert_eq!(Charge::NONE.and(Charge::NONE).give_back(), 0);
     }
 
     #[test]
@@ -93,42 +86,5 @@ mod tests {
         let across = AddrRange::new(PMD_SIZE - 1, PMD_SIZE).ok_or(EINVAL)?;
         assert_eq!(across.nr_pages(), 2);
         Ok(())
-    }
-
-    #[test]
-    fn limits_stay_apart() {
-        for end in [PAGE_SIZE, PMD_SIZE - PAGE_SIZE, PMD_SIZE, PUD_SIZE] {
-            // The ceiling of user space is 0 where addresses have no end below.
-            let all = UnmapRange::for_test(end - 1, end, 0);
-            // Within the page table of the end, or just at its boundary.
-            let table = UnmapRange::for_test(end - 1, end, PUD_SIZE);
-
-            assert_eq!(all.limits(), (end - 1, end, 0));
-            assert_eq!(table.limits(), (end - 1, end, PUD_SIZE));
-        }
-    }
-
-    #[test]
-    fn no_vma_ends_above_the_page_tables() {
-        let everything = usize::MAX;
-
-        assert_eq!(
-            UnmapRange::for_test(everything, everything, 0).limits(),
-            (everything, everything, 0)
-        );
-        for ceiling in [PAGE_SIZE, PMD_SIZE, PMD_SIZE + PAGE_SIZE, PUD_SIZE] {
-            assert_eq!(
-                UnmapRange::for_test(everything, everything, ceiling).limits(),
-                (everything, ceiling, ceiling)
-            );
-            assert_eq!(
-                UnmapRange::for_test(everything, ceiling + 1, ceiling).limits(),
-                (everything, ceiling, ceiling)
-            );
-            assert_eq!(
-                UnmapRange::for_test(everything, ceiling - 1, ceiling).limits(),
-                (everything, ceiling - 1, ceiling)
-            );
-        }
     }
 }

@@ -7,24 +7,29 @@ use kernel::prelude::*;
 #[kunit_tests(dup_mmap_record)]
 mod tests {
     use crate::{
-        bindings::{
-            Comm,
-            Point, //
+        hook::{
+            Point,
+            RanBy, //
         },
-        hook::RanBy,
+        log::Log,
+        missing::Comm,
         mm::{
             Extent,
-            MmFlags, //
+            MmFlags,
+            Report, //
         },
         record::{
-            Log,
-            PointTable,
             Record,
-            Recovered,
-            Stats,
-            VmaId, //
+            Recovered, //
         },
-        recovery::Report, //
+        stats::{
+            Counts,
+            Stats, //
+        },
+        step::{
+            Step,
+            VmaId, //
+        }, //
     };
     use core::num::NonZeroUsize;
     use kernel::{
@@ -36,8 +41,10 @@ mod tests {
         Record {
             pid: 7,
             comm: Comm::current(),
-            point: Point::VMA_START_WRITE,
-            vma,
+            step: Step {
+                point: Point::VMA_START_WRITE,
+                vma,
+            },
             errno: -4,
             injected: true,
             alloc_nth: 0,
@@ -67,7 +74,7 @@ mod tests {
             b"\npoint: vma-start-write\nvma-index: -1\nvma: -\nerrno: -4\ninjected: y\n\
               alloc-nth: 0\nrecovery-alloc-nth: 0\nrecovery-alloc-failed: n\n\
               recovery: -\nclass: -\nend: -\nvmas-copied: 0\nvmas-torn-down: 0\n\
-              pages-uncharged: 0\nmm-flags: -\nns: 0\n",
+              pages-uncharged: 0\nmm-flags: -\nns: 0\nparent-lock-ns: 0\n",
         )?);
         Ok(())
     }
@@ -103,6 +110,7 @@ mod tests {
                     nr_accounted: 5,
                 },
                 nanos: 9,
+                parent_lock_nanos: 4,
             };
             let text = CString::try_from_fmt(fmt!("{}", record(Some(vma), Some(recovered))))?;
             let text = text.to_bytes();
@@ -112,7 +120,8 @@ mod tests {
                 .any(|part| part == b"vma-index: 2\nvma: 3000-5000\n"));
             assert!(text.windows(lines.len()).any(|part| part == lines));
             assert!(text.ends_with(
-                b"vmas-copied: 2\nvmas-torn-down: 2\npages-uncharged: 5\nmm-flags: -\nns: 9\n"
+                b"vmas-copied: 2\nvmas-torn-down: 2\npages-uncharged: 5\nmm-flags: -\nns: 9\n\
+                  parent-lock-ns: 4\n"
             ));
         }
         Ok(())
@@ -134,10 +143,26 @@ mod tests {
     #[test]
     fn each_flag_has_its_name() -> Result {
         for (oom_skip, unstable, line) in [
-            (false, false, b"\nmm-flags: -\nns: 0\n".as_slice()),
-            (true, false, b"\nmm-flags: oom-skip\nns: 0\n"),
-            (false, true, b"\nmm-flags: unstable\nns: 0\n"),
-            (true, true, b"\nmm-flags: oom-skip,unstable\nns: 0\n"),
+            (
+                false,
+                false,
+                b"\nmm-flags: -\nns: 0\nparent-lock-ns: 0\n".as_slice(),
+            ),
+            (
+                true,
+                false,
+                b"\nmm-flags: oom-skip\nns: 0\nparent-lock-ns: 0\n",
+            ),
+            (
+                false,
+                true,
+                b"\nmm-flags: unstable\nns: 0\nparent-lock-ns: 0\n",
+            ),
+            (
+                true,
+                true,
+                b"\nmm-flags: oom-skip,unstable\nns: 0\nparent-lock-ns: 0\n",
+            ),
         ] {
             let record = Record {
                 flags: MmFlags { oom_skip, unstable },
@@ -202,17 +227,25 @@ mod tests {
     fn stats_are_cleared_as_a_whole() -> Result {
         let stats = Stats::new();
 
-        stats.forks.add(3);
-        stats.point(Point::VMA_START_WRITE).hits.add(2);
+        let mut counts = Counts::new();
+        counts.hit(Point::VMA_START_WRITE);
+        counts.injected(Point::VMA_START_WRITE);
+        for _ in 0..3 {
+            stats.add(&counts);
+        }
         let counted = CString::try_from_fmt(fmt!("{stats}"))?;
-        let hit = CString::try_from_fmt(fmt!("{}", PointTable(&stats)))?;
+        let hit = CString::try_from_fmt(fmt!("{}", stats.points))?;
         stats.clear();
         let cleared = CString::try_from_fmt(fmt!("{stats}"))?;
-        let fresh = CString::try_from_fmt(fmt!("{}", PointTable(&Stats::new())))?;
-        let table = CString::try_from_fmt(fmt!("{}", PointTable(&stats)))?;
+        let fresh = CString::try_from_fmt(fmt!("{}", Stats::new().points))?;
+        let table = CString::try_from_fmt(fmt!("{}", stats.points))?;
 
-        assert!(counted.to_bytes().starts_with(b"forks: 3\nfailed: 0\n"));
-        assert!(cleared.to_bytes().starts_with(b"forks: 0\nfailed: 0\n"));
+        assert!(counted
+            .to_bytes()
+            .starts_with(b"forks: 3\nfailed: 0\ninjected: 3\n"));
+        assert!(cleared
+            .to_bytes()
+            .starts_with(b"forks: 0\nfailed: 0\ninjected: 0\n"));
         assert!(hit.to_bytes() != fresh.to_bytes());
         assert!(table.to_bytes() == fresh.to_bytes());
         Ok(())
@@ -220,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_table_has_a_line_for_each_point() -> Result {
-        let table = CString::try_from_fmt(fmt!("{}", PointTable(&Stats::new())))?;
+        let table = CString::try_from_fmt(fmt!("{}", Stats::new().points))?;
         let lines = table
             .to_bytes()
             .iter()

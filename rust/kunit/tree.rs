@@ -219,14 +219,13 @@ mod tests {
         let child_mm = TestMm::new()?;
 
         for _ in 0..2 {
-            let mut guards = MmapWriteGuard::lock(parent.mm()).lock_child(child_mm.mm())?;
+            let mut guards = child_mm.lock_as_child(MmapWriteGuard::lock(parent.mm()))?;
             let (parent, child) = guards.proof().split();
             let from = VmaTree::<InRcu>::new(parent).ok_or(EINVAL)?;
             let to = child_mm.empty_tree(child).ok_or(EINVAL)?;
-            let is_parents = to.duplicate(&from, |tree| {
-                let all = tree.entries(usize::MAX);
-
-                all.zip(0..)
+            let is_parents = to.duplicate(&from, |entries| {
+                entries
+                    .zip(0..)
                     .try_fold(0, |nr, (entry, i)| match (entry, spread(i)) {
                         (Entry::Other(range), Ok(expected)) if range == expected => Some(nr + 1),
                         _ => None,
@@ -267,8 +266,8 @@ mod tests {
 
         for nr_copied in [1, 2, 8, 15] {
             let failed = spread(nr_copied)?.first();
-            let mut child = half_built(nr_copied)?;
-            let ((extent, own), copied) =
+            let child = half_built(nr_copied)?;
+            let ((extent, own), found) =
                 child.building(parent.mm(), nr_copied as i32, Some(failed), |child| {
                     let own = child
                         .entries()
@@ -280,7 +279,7 @@ mod tests {
 
             assert!(extent == Extent::Below(failed));
             assert_eq!(own, nr_copied);
-            assert!(copied);
+            assert_eq!(found, nr_copied);
         }
         Ok(())
     }
@@ -288,46 +287,55 @@ mod tests {
     #[test]
     fn a_child_without_copies_has_nothing_to_tear_down() -> Result {
         let parent = TestMm::new()?;
-        let mut child = half_built(0)?;
+        let child = half_built(0)?;
         let failed = spread(0)?.first();
-        let (extent, copied) =
+        let (extent, found) =
             child.building(parent.mm(), 0, Some(failed), |child| child.extent())?;
 
-        assert!(extent == Extent::Nothing && !copied);
+        assert!(extent == Extent::Nothing);
+        assert_eq!(found, 0);
         Ok(())
     }
 
     #[test]
     fn a_child_whose_vmas_were_all_copied() -> Result {
         let parent = TestMm::new()?;
-        let mut child = half_built(16)?;
-        let (extent, copied) = child.building(parent.mm(), 16, None, |child| child.extent())?;
+        let child = half_built(16)?;
+        let (extent, found) = child.building(parent.mm(), 16, None, |child| child.extent())?;
 
-        assert!(extent == Extent::Everything && copied);
+        assert!(extent == Extent::Everything);
+        assert_eq!(found, 16);
         Ok(())
     }
 
     #[test]
-    fn the_parents_vma_is_never_taken_for_a_copy() -> Result {
+    fn what_is_behind_the_copies_is_not_looked_at() -> Result {
         let parent = TestMm::new()?;
-        let mut child = TestMm::new()?;
 
-        // It says that there is a copy below the second page, and there is none.
-        child.add_other(pages(1, 2)?)?;
-        child.add_own(pages(2, 3)?, flags::NONE)?;
-        let ((), copied) = child.building(parent.mm(), 1, Some(2 * PAGE_SIZE), |_| ())?;
+        // As when the parent has gone on, and unmapped its VMAs.
+        for nr_copied in [1, 15, 16, 17, 40] {
+            let mut child = with_spread_vmas(nr_copied)?;
+            let failed = spread(nr_copied)?.first();
 
-        assert!(!copied);
+            child.add_other(spread(nr_copied)?)?;
+            for i in nr_copied + 1..nr_copied + 20 {
+                child.add_dangling(spread(i)?)?;
+            }
+            let ((), found) =
+                child.building(parent.mm(), nr_copied as i32, Some(failed), |_| ())?;
+
+            assert_eq!(found, nr_copied);
+        }
         Ok(())
     }
 
     #[test]
     fn flags_are_those_of_the_mm_as_it_is() -> Result {
         let parent = TestMm::new()?;
-        let mut child = TestMm::new()?;
+        let child = TestMm::new()?;
 
         assert!(MmFlags::of(child.mm()) == FRESH);
-        child.building(parent.mm(), 0, None, |child| child.hide_from_oom_killer())?;
+        child.building(parent.mm(), 0, None, |child| child.set_oom_skip())?;
 
         assert!(
             MmFlags::of(child.mm())

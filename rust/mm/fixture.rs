@@ -5,11 +5,12 @@
 use super::{
     child::{
         Building,
-        ChildMm,
-        Classified, //
+        ChildMm, //
     },
     lock::{
         MmapWriteGuard,
+        MmapWriteGuardPair,
+        ParentLock,
         WriteLocked, //
     },
     tree::{
@@ -74,6 +75,20 @@ impl TestMm {
         &self.mm
     }
 
+    /// Takes this mm's lock as that of a child, [`MmapWriteGuard::lock_child`].
+    ///
+    /// # Errors
+    ///
+    /// `EDEADLK` if the parent is the mm itself.
+    pub(crate) fn lock_as_child<'a>(
+        &'a self,
+        parent: MmapWriteGuard<'a>,
+    ) -> Result<MmapWriteGuardPair<'a>> {
+        // SAFETY: By the type invariant nobody else knows of the mm, and this is no `Sync` type: no
+        // other task can hold the lock.
+        unsafe { parent.lock_child(&self.mm) }
+    }
+
     /// The tree, if it is empty and the proof is that of this mm's lock.
     pub(crate) fn empty_tree<'a>(&'a self, proof: WriteLocked<'a>) -> Option<VmaTree<'a, Empty>> {
         if proof.mm().as_ptr() != self.mm.as_raw() {
@@ -101,6 +116,20 @@ impl TestMm {
         self.add(NonNull::dangling().as_ptr(), range, flags::NONE)
     }
 
+    /// Adds an entry in `range` that nobody may look at, over whatever is there.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn add_dangling(&mut self, range: AddrRange) -> Result {
+        self.store(
+            range,
+            NonNull::<bindings::vm_area_struct>::dangling()
+                .as_ptr()
+                .cast(),
+        )
+    }
+
     /// Adds a mark in `range`, over whatever is there.
     ///
     /// # Errors
@@ -111,7 +140,7 @@ impl TestMm {
     }
 
     /// Lends the mm as if `fork()` had failed after it had copied `nr_copied` VMAs, at the VMA that
-    /// starts at `failed` if there is one, and says whether it is then taken for one with copies.
+    /// starts at `failed` if there is one, and says how many VMAs a recovery would then take apart.
     ///
     /// No more than lends it, as these VMAs can be neither unmapped nor removed.
     ///
@@ -119,15 +148,15 @@ impl TestMm {
     ///
     /// `EDEADLK` if the parent is the mm itself.
     pub(crate) fn building<R>(
-        &mut self,
+        &self,
         parent: &MmWithUser,
         nr_copied: c_int,
         failed: Option<usize>,
-        f: impl FnOnce(&ChildMm<'_, Building>) -> R,
-    ) -> Result<(R, bool)> {
-        let mut guards = MmapWriteGuard::lock(parent).lock_child(&self.mm)?;
-        let locks = guards.proof();
+        f: impl FnOnce(&ChildMm<'_, Building<'_>>) -> R,
+    ) -> Result<(R, usize)> {
         let mm = self.mm.as_raw();
+        let mut guards = self.lock_as_child(MmapWriteGuard::lock(parent))?;
+        let (parent, child) = guards.proof().split();
         // SAFETY: The mm is valid, and its lock held.
         unsafe { (*mm).__bindgen_anon_1.map_count = nr_copied };
         let failed = failed.and_then(|addr| {
@@ -141,12 +170,14 @@ impl TestMm {
             // SAFETY: The mm is valid.
             mas: unsafe { view::ma_state(NonNull::from(&*self.mm).cast(), 0) },
         };
+        let parent = ParentLock::of_proof(parent);
         // SAFETY: The tree may be anything that the test has made of it. All that is done with it is
         // to look, under the lock; nobody else knows of the mm.
-        let child = unsafe { ChildMm::from_raw(locks, NonNull::from(&mut vmi), failed) };
+        let child = unsafe { ChildMm::from_raw(child, parent, NonNull::from(&mut vmi), failed) };
         let ret = f(&child);
+        let (child, _) = child.let_parent_go();
 
-        Ok((ret, matches!(child.classify(), Classified::Copied(_))))
+        Ok((ret, child.nr_found()))
     }
 
     fn add(

@@ -5,9 +5,9 @@
 //! C: [`mm/mmu_gather.c`](srctree/mm/mmu_gather.c),
 //! [`include/asm-generic/tlb.h`](srctree/include/asm-generic/tlb.h)
 
-use super::{
-    lock::WriteLocked,
-    unmap::RawRange, //
+use super::pgtables::{
+    pgtable_floor,
+    PgtableCeiling, //
 };
 use crate::bindings::raw;
 use core::{
@@ -21,22 +21,14 @@ use kernel::{
     types::Opaque, //
 };
 
-/// How much a gather has to flush.
-#[derive(Clone, Copy)]
-pub(crate) enum Flush {
-    /// What was unmapped, `tlb_gather_mmu()`.
-    Range,
-    /// The mm as a whole, which nobody runs on and which goes away: `tlb_gather_mmu_fullmm()`.
-    FullMm,
-}
-
-/// Pages and page tables that are unmapped and not free yet.
+/// Pages and page tables of an mm that goes away, unmapped and not free yet.
 ///
 /// Dropping it flushes the TLBs and frees them, `tlb_finish_mmu()`. It points into itself.
 ///
 /// # Invariants
 ///
-/// `tlb` is initialised, and for `'a` the mmap lock of its mm is held for writing.
+/// `tlb` is initialised for the mm as a whole, and for `'a` the mmap lock of its mm is held for
+/// writing.
 #[pin_data(PinnedDrop)]
 pub(crate) struct MmuGather<'a> {
     #[pin]
@@ -45,64 +37,58 @@ pub(crate) struct MmuGather<'a> {
 }
 
 impl<'a> MmuGather<'a> {
-    /// Begins to gather what is unmapped of the locked mm, and lets `f` unmap.
+    /// Begins to gather what is unmapped of the mm, `tlb_gather_mmu_fullmm()`.
     ///
-    /// The gather is on the stack of this function, and done with when it returns: neither can it
-    /// be leaked, nor are the locks dropped before it is.
-    pub(crate) fn scope<R>(
-        locked: &'a WriteLocked<'_>,
-        flush: Flush,
-        f: impl FnOnce(Pin<&mut Self>) -> R,
-    ) -> R {
-        // SAFETY: The proof is borrowed for `'a`.
-        let gather = unsafe { Self::new(locked.mm(), flush) };
-
-        pin_init::stack_pin_init!(let gather = gather);
-        f(gather)
-    }
-
     /// # Safety
     ///
-    /// For `'a`, `mm` is valid and its mmap lock is held for writing.
-    pub(super) unsafe fn new(mm: NonNull<bindings::mm_struct>, flush: Flush) -> impl PinInit<Self> {
+    /// For `'a`, `mm` is valid and its mmap lock is held for writing. Nobody runs on it.
+    pub(super) unsafe fn new(mm: NonNull<bindings::mm_struct>) -> impl PinInit<Self> {
         let mm = mm.as_ptr();
 
         pin_init!(Self {
             // INVARIANT: Initialised here, and the caller says that the lock is held.
-            tlb <- Opaque::ffi_init(move |tlb| match flush {
+            tlb <- Opaque::ffi_init(move |tlb| {
                 // SAFETY: There is room for it at `tlb`, and the mm is valid.
-                Flush::Range => unsafe { raw::tlb_gather_mmu(tlb, mm) },
-                // SAFETY: There is room for it at `tlb`, and the mm is valid; that all of it is
-                // flushed asks for nothing more.
-                Flush::FullMm => unsafe { raw::tlb_gather_mmu_fullmm(tlb, mm) },
+                unsafe { raw::tlb_gather_mmu_fullmm(tlb, mm) }
             }),
             _locked: PhantomData,
         })
     }
 
-    /// Unmaps the pages of the VMAs in `range`, `unmap_vmas()`.
-    ///
-    /// Sleeps, and calls MMU notifiers.
+    /// Unmaps all pages of `vma`, `dup_mmap_zap_vma()`. Sleeps.
     ///
     /// # Safety
     ///
-    /// The range begins with a VMA of the gather's mm, and all VMAs that the tree has from there to
-    /// the range's end are that mm's.
-    pub(super) unsafe fn unmap_vmas(self: Pin<&mut Self>, range: &mut RawRange<'_>) {
-        // SAFETY: By the type invariant the gather is initialised; as for the range, the caller
-        // says so.
-        unsafe { raw::unmap_vmas(self.tlb.get(), range.as_raw()) };
+    /// `vma` is a VMA of the gather's mm.
+    pub(super) unsafe fn zap(self: Pin<&mut Self>, vma: NonNull<bindings::vm_area_struct>) {
+        // SAFETY: By the type invariant the gather is initialised; the VMA is what the caller says.
+        unsafe { raw::dup_mmap_zap_vma(self.tlb.get(), vma.as_ptr()) };
     }
 
-    /// Takes the VMAs in `range` out of the reverse maps and frees their page tables,
-    /// `free_pgtables()`.
+    /// Frees the page tables from `start` to `end` that nothing below the ceiling uses,
+    /// `free_pgd_range()`.
     ///
     /// # Safety
     ///
-    /// As for [`Self::unmap_vmas`], which has unmapped the same range.
-    pub(super) unsafe fn free_pgtables(self: Pin<&mut Self>, range: &mut RawRange<'_>) {
-        // SAFETY: As in `unmap_vmas()`.
-        unsafe { raw::free_pgtables(self.tlb.get(), range.as_raw()) };
+    /// Nothing is mapped from the table of `start` on to the ceiling, and nobody else can come by
+    /// the tables.
+    pub(super) unsafe fn free_pgtables(
+        self: Pin<&mut Self>,
+        start: usize,
+        end: usize,
+        ceiling: PgtableCeiling,
+    ) {
+        // SAFETY: By the type invariant the gather is initialised. The caller says that the tables
+        // are not used.
+        unsafe {
+            raw::free_pgd_range(
+                self.tlb.get(),
+                start,
+                end,
+                pgtable_floor(),
+                ceiling.as_raw(),
+            )
+        };
     }
 }
 
@@ -111,5 +97,20 @@ impl PinnedDrop for MmuGather<'_> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariant it is initialised, and nobody uses it after this.
         unsafe { raw::tlb_finish_mmu(self.tlb.get()) };
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+impl<'a> MmuGather<'a> {
+    /// Lends a gather of the locked mm, as [`super::ChildMm::gather`] does.
+    pub(crate) fn scope<R>(
+        locked: &'a super::WriteLocked<'_>,
+        f: impl FnOnce(Pin<&mut Self>) -> R,
+    ) -> R {
+        // SAFETY: The proof is borrowed for `'a`, and it is the mm of a test, which has no task.
+        let gather = unsafe { Self::new(locked.mm()) };
+
+        pin_init::stack_pin_init!(let gather = gather);
+        f(gather)
     }
 }

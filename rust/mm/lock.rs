@@ -5,9 +5,9 @@
 //! # Lock order
 //!
 //! The parent's mmap lock, then the child's, which lockdep takes for the same class and has to be
-//! told apart (`SINGLE_DEPTH_NESTING`). They are dropped the other way round. `dup_mmap()` takes
-//! them like that, and here there is no other way to the proof for a pair. Whoever takes two locks
-//! that are no pair hears of it from lockdep.
+//! told apart (`SINGLE_DEPTH_NESTING`). Either may be dropped first. `dup_mmap()` takes them like
+//! that. Lockdep cannot tell that from the same with parent and child swapped, so whoever takes a
+//! second lock has to say that nobody else can wait for it (`lock_child`).
 //!
 //! Two kinds of types: a *guard* has taken the lock and drops it; a *proof* says that the running
 //! task holds it, whoever took it. What needs the lock takes the proof. Guards lend theirs, and
@@ -46,7 +46,7 @@ impl WriteLocked<'_> {
     ///
     /// The type's invariants hold for the lifetime that the caller chooses, and for no part of it
     /// there is another proof for this mm.
-    unsafe fn assume(mm: NonNull<bindings::mm_struct>) -> Self {
+    pub(crate) unsafe fn assume(mm: NonNull<bindings::mm_struct>) -> Self {
         // SAFETY: The caller says that the mm is valid.
         unsafe { raw::helper_mmap_assert_write_locked(mm.as_ptr()) };
 
@@ -70,6 +70,73 @@ impl WriteLocked<'_> {
     }
 }
 
+/// The parent's mmap lock while its child is under construction: held for writing until it is let
+/// go.
+///
+/// There is none but in a [`super::Building`]: once it is gone nothing says that the parent's VMAs
+/// are there.
+///
+/// # Invariants
+///
+/// For `'a` the running task holds the parent's mmap lock for writing. If there is a call its
+/// `recover` callback runs, and the lock is that of the call's parent.
+pub(crate) struct ParentLock<'a> {
+    call: Option<NonNull<raw::dup_mmap_call>>,
+    _locked: PhantomData<&'a mut bindings::mm_struct>,
+    _nts: NotThreadSafe,
+}
+
+impl<'a> ParentLock<'a> {
+    /// The lock of the parent of a call.
+    ///
+    /// # Safety
+    ///
+    /// The type's invariants hold for the lifetime that the caller chooses, but that
+    /// [`ParentLock::unlock`] ends it.
+    pub(crate) unsafe fn of_call(call: NonNull<raw::dup_mmap_call>) -> Self {
+        // SAFETY: The caller says that the call is valid, and its parent with it.
+        unsafe { raw::helper_mmap_assert_write_locked((*call.as_ptr()).oldmm) };
+
+        // INVARIANT: The caller says so.
+        Self {
+            call: Some(call),
+            _locked: PhantomData,
+            _nts: NotThreadSafe,
+        }
+    }
+
+    /// Flushes the parent's TLBs and drops its lock, `dup_mmap_unlock_parent()`, and says whether
+    /// it did: whoever lent the lock does it in the end if not.
+    ///
+    /// Where the flush or that of the child's cache walks the VMAs of the mm, the parent's have to
+    /// stay.
+    pub(super) fn unlock(self) -> bool {
+        // SAFETY: Returns a constant.
+        let walks_vmas = unsafe { raw::helper_flush_walks_vmas() };
+        let Some(call) = self.call.filter(|_| !walks_vmas) else {
+            return false;
+        };
+
+        // SAFETY: By the type invariants the lock is held and the callback runs. As `self` is gone
+        // with it, nothing says any more that the lock is held.
+        unsafe { raw::dup_mmap_unlock_parent(call.as_ptr()) };
+        true
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+impl<'a> ParentLock<'a> {
+    /// A test's, which keeps the lock.
+    pub(crate) fn of_proof(_proof: WriteLocked<'a>) -> Self {
+        // INVARIANT: The proof says so.
+        Self {
+            call: None,
+            _locked: PhantomData,
+            _nts: NotThreadSafe,
+        }
+    }
+}
+
 /// The proof for a parent and its child.
 pub(crate) struct WriteLockedPair<'a> {
     parent: WriteLocked<'a>,
@@ -77,24 +144,6 @@ pub(crate) struct WriteLockedPair<'a> {
 }
 
 impl<'a> WriteLockedPair<'a> {
-    /// Takes C's word for it.
-    ///
-    /// # Safety
-    ///
-    /// `parent` and `child` are two mms, and the running task holds the mmap locks of both for
-    /// writing, for the lifetime that the caller chooses and without another proof.
-    pub(crate) unsafe fn assume(
-        parent: NonNull<bindings::mm_struct>,
-        child: NonNull<bindings::mm_struct>,
-    ) -> Self {
-        Self {
-            // SAFETY: The running task holds the parent's mmap lock for writing.
-            parent: unsafe { WriteLocked::assume(parent) },
-            // SAFETY: The running task holds the child's mmap lock for writing.
-            child: unsafe { WriteLocked::assume(child) },
-        }
-    }
-
     /// The parent's proof and the child's.
     pub(crate) fn split(self) -> (WriteLocked<'a>, WriteLocked<'a>) {
         (self.parent, self.child)
@@ -155,10 +204,15 @@ impl<'a> MmapWriteGuard<'a> {
 
     /// Takes the child's lock too, `mmap_write_lock_nested()`. Sleeps.
     ///
+    /// # Safety
+    ///
+    /// Nobody who holds the child's lock waits for another mmap lock: the child is under
+    /// construction, and known to this task only.
+    ///
     /// # Errors
     ///
     /// `EDEADLK` if both are the same mm; the lock that was held is dropped.
-    pub(crate) fn lock_child(self, child: &'a Mm) -> Result<MmapWriteGuardPair<'a>> {
+    pub(crate) unsafe fn lock_child(self, child: &'a Mm) -> Result<MmapWriteGuardPair<'a>> {
         if self.mm.as_raw() == child.as_raw() {
             return Err(EDEADLK);
         }
@@ -198,7 +252,8 @@ impl Drop for MmapWriteGuard<'_> {
 /// # let (parent, child) = (parent.mm(), child.mm());
 /// use crate::mm::MmapWriteGuard;
 ///
-/// let pair = MmapWriteGuard::lock(parent).lock_child(child)?;
+/// // SAFETY: Nobody else knows of the mm.
+/// let pair = unsafe { MmapWriteGuard::lock(parent).lock_child(child) }?;
 /// assert!(child.mmap_read_trylock().is_none());
 ///
 /// let guard = pair.unlock_child();

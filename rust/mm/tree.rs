@@ -3,7 +3,7 @@
 //! An mm's maple tree under the mmap lock held for writing.
 //!
 //! A tree that others may walk without the lock is in *RCU mode*: what is taken out of it is freed
-//! after a grace period. That of an mm under construction is not, as nobody else knows of it.
+//! after a grace period. That of an mm under construction is not, as nobody walks it without.
 //! Which it is, is a type: only a tree out of RCU mode can be destroyed, and there is no way but
 //! duplication to come by one.
 //!
@@ -33,7 +33,7 @@ pub(crate) struct Empty(());
 /// State: others may walk the tree under RCU, without the mmap lock. So is that of every live mm.
 pub(crate) struct InRcu(());
 
-/// State: nobody else can come by the tree, which is a duplicate, as yet.
+/// State: nobody walks the tree, which is a duplicate, without the mmap lock, as yet.
 pub(crate) struct NotInRcu(());
 
 /// The maple tree of an mm, borrowed with the lock.
@@ -41,17 +41,21 @@ pub(crate) struct NotInRcu(());
 /// # Invariants
 ///
 /// The tree is that of the locked mm, and as `S` says. If that is [`Empty`] or [`NotInRcu`] nobody
-/// else can come by the mm, or by anything but an empty tree in it.
+/// walks it without the mmap lock. Others may come by the mm nevertheless: by a page's reverse map,
+/// or swapoff by the list of mms with swap.
 pub(crate) struct VmaTree<'a, S> {
     locked: WriteLocked<'a>,
     _state: PhantomData<S>,
 }
 
 impl<'a, S> VmaTree<'a, S> {
-    /// What the tree has that starts below `end`.
-    pub(crate) fn entries(&self, end: usize) -> Entries<'_> {
-        // SAFETY: The proof says that the lock is held. The tree has VMAs of another mm only while
-        // it is a duplicate, and then that one's lock is held too.
+    /// What the tree has that starts below `end`, VMAs of this mm and of another one.
+    ///
+    /// # Safety
+    ///
+    /// If there are VMAs of another mm, that one's lock is held for as long as `self` is borrowed.
+    pub(super) unsafe fn entries_of_two(&self, end: usize) -> Entries<'_> {
+        // SAFETY: The proof says that the lock is held; as for another one, the caller says so.
         unsafe { view::entries(self.mm(), end) }
     }
 
@@ -82,7 +86,7 @@ impl<'a> VmaTree<'a, NotInRcu> {
     ///
     /// # Safety
     ///
-    /// `dup_mmap()` has duplicated it and holds the parent's lock, too, for `'a`.
+    /// `dup_mmap()` has duplicated it.
     pub(super) unsafe fn of_child(locked: WriteLocked<'a>) -> Self {
         // SAFETY: The first thing that `dup_mmap()` does is to take the duplicate out of RCU mode.
         unsafe { Self::assume(locked) }
@@ -95,7 +99,7 @@ impl<'a> VmaTree<'a, NotInRcu> {
     /// No entry is a VMA of the tree's own mm, unless it is freed already.
     pub(super) unsafe fn destroy(self) -> VmaTree<'a, Empty> {
         // SAFETY: The proof says that the tree's lock, the mmap lock, is held for writing. By the
-        // type invariant nobody walks it without.
+        // type invariant nobody walks it without. The entries are not looked at.
         unsafe { bindings::__mt_destroy(self.raw()) };
         // SAFETY: Destroyed is empty.
         unsafe { VmaTree::assume(self.locked) }
@@ -103,6 +107,12 @@ impl<'a> VmaTree<'a, NotInRcu> {
 }
 
 impl<'a> VmaTree<'a, InRcu> {
+    /// What the tree has that starts below `end`.
+    pub(crate) fn entries(&self, end: usize) -> Entries<'_> {
+        // SAFETY: The tree of a live mm has VMAs of no other.
+        unsafe { self.entries_of_two(end) }
+    }
+
     /// The tree of a live mm; `None` if it is not in RCU mode: what is left of a `fork()` that
     /// failed, or of a process that has exited.
     pub(crate) fn new(locked: WriteLocked<'a>) -> Option<Self> {
@@ -131,10 +141,11 @@ impl<'a> VmaTree<'a, Empty> {
         (in_rcu && entries.next().is_none()).then(|| unsafe { Self::assume(locked) })
     }
 
-    /// Lends a duplicate of the parent's tree, in which every entry is the parent's: `__mt_dup()`,
+    /// Lends the entries of a duplicate of the parent's tree, in which every entry is the parent's: `__mt_dup()`,
     /// with the duplicate taken out of RCU mode as `dup_mmap()` does it.
     ///
-    /// It is destroyed before this returns. Nobody may come by an mm with another one's VMAs.
+    /// It is destroyed before this returns: the tree of a mm that others can see must have no VMA of
+    /// another one.
     ///
     /// # Examples
     ///
@@ -144,14 +155,15 @@ impl<'a> VmaTree<'a, Empty> {
     /// # let (parent, child) = (parent.mm(), child.mm());
     /// use crate::mm::{view::Entry, Empty, InRcu, MmapWriteGuard, VmaTree};
     ///
-    /// let mut pair = MmapWriteGuard::lock(parent).lock_child(child)?;
+    /// // SAFETY: Nobody else knows of the mm.
+    /// let mut pair = unsafe { MmapWriteGuard::lock(parent).lock_child(child) }?;
     /// let (parent, child) = pair.proof().split();
     /// let parent = VmaTree::<InRcu>::new(parent).ok_or(EINVAL)?;
     /// // SAFETY: The mm is new, and nobody else knows of it.
     /// let child = unsafe { VmaTree::<Empty>::new(child) }.ok_or(EBUSY)?;
     ///
-    /// let all_parents = child.duplicate(&parent, |tree| {
-    ///     tree.entries(usize::MAX).all(|entry| matches!(entry, Entry::Other(_)))
+    /// let all_parents = child.duplicate(&parent, |mut entries| {
+    ///     entries.all(|entry| matches!(entry, Entry::Other(_)))
     /// })?;
     /// assert!(all_parents);
     /// ```
@@ -162,16 +174,17 @@ impl<'a> VmaTree<'a, Empty> {
     pub(crate) fn duplicate<R>(
         self,
         parent: &VmaTree<'_, InRcu>,
-        f: impl FnOnce(&VmaTree<'_, NotInRcu>) -> R,
+        f: impl FnOnce(Entries<'_>) -> R,
     ) -> Result<R> {
         let mm = self.mm().as_ptr();
         // SAFETY: The proofs say that the locks of both trees, the mmap locks, are held.
         to_result(unsafe { bindings::__mt_dup(parent.raw(), self.raw(), bindings::GFP_KERNEL) })?;
         // SAFETY: The lock is held for writing. Nobody walks the tree: nobody knows of the mm.
         unsafe { raw::helper_mm_mt_set_in_rcu(mm, false) };
-        // SAFETY: Just made so, with both locks held.
+        // SAFETY: Just made so.
         let tree = unsafe { VmaTree::of_child(self.locked) };
-        let ret = f(&tree);
+        // SAFETY: The parent's tree is borrowed with its lock.
+        let ret = f(unsafe { tree.entries_of_two(usize::MAX) });
 
         // SAFETY: The entries are the parent's, as `f` could change none.
         unsafe { tree.destroy() };

@@ -174,12 +174,26 @@ pub(crate) unsafe fn find(
     mm: NonNull<bindings::mm_struct>,
     end: usize,
 ) -> Option<Found> {
-    let last = end.checked_sub(1)?;
-    // SAFETY: The caller says that the tree's lock, the mmap lock, is held.
-    let entry = unsafe { bindings::mas_find(mas, last) };
+    // SAFETY: The caller says that the mmap lock is held.
+    let entry = unsafe { find_entry(mas, end) };
 
     // SAFETY: The entry is of this tree.
-    NonNull::new(entry).map(|entry| unsafe { classify(entry, mm) })
+    entry.map(|entry| unsafe { classify(entry, mm) })
+}
+
+/// The same without a look at what the entry refers to.
+///
+/// # Safety
+///
+/// `mas` is a state of the tree of an mm whose mmap lock is held at least for reading.
+pub(crate) unsafe fn find_entry(
+    mas: *mut bindings::ma_state,
+    end: usize,
+) -> Option<NonNull<c_void>> {
+    let last = end.checked_sub(1)?;
+
+    // SAFETY: The caller says that the tree's lock, the mmap lock, is held.
+    NonNull::new(unsafe { bindings::mas_find(mas, last) })
 }
 
 /// Makes `mas` start at `addr`, like `mas_set()`.

@@ -22,6 +22,7 @@ pub(crate) use entry::{
     entries,
     entry_at,
     find,
+    find_entry,
     ma_state,
     reset,
     Entries,

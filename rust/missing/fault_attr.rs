@@ -4,10 +4,8 @@
 //!
 //! C header: [`include/linux/fault-inject.h`](srctree/include/linux/fault-inject.h)
 
-use super::{
-    raw,
-    task::make_it_fail, //
-};
+use super::task::make_it_fail;
+use crate::bindings::raw;
 use kernel::{
     prelude::*,
     types::Opaque, //
@@ -51,8 +49,14 @@ impl FaultAttr {
         unsafe { raw::should_fail(self.attr.get(), 1) }
     }
 
+    /// Whether anybody may be made to fail, as far as `probability` and `times` go.
+    pub(crate) fn is_armed(&self) -> bool {
+        // SAFETY: By the type invariant the attribute is initialised, and it is only read.
+        unsafe { raw::helper_fault_attr_armed(self.attr.get()) }
+    }
+
     /// Whether the running task is one that may be made to fail, as far as `task-filter` goes.
-    pub(crate) fn concerns_current(&self) -> bool {
+    pub(crate) fn filter_lets_current_through(&self) -> bool {
         // SAFETY: By the type invariant the attribute is initialised.
         let filter = unsafe { raw::helper_fault_attr_task_filter(self.attr.get()) };
 

@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
 
-use super::raw;
+use crate::bindings::raw;
 use kernel::fmt::{
     self,
     Write, //
@@ -42,7 +42,8 @@ impl fmt::Display for Comm {
 
 /// Lets another task run if one should, like the C macro.
 pub(crate) fn cond_resched() {
-    // SAFETY: Callable wherever sleeping is; there is no way to hold a spinlock in safe code here.
+    // SAFETY: It does not schedule while preemption is off, as under a spinlock, and a reader of RCU
+    // may be scheduled out where it does.
     unsafe { raw::helper_cond_resched() };
 }
 

@@ -115,6 +115,12 @@ void helper_update_hiwater_rss(struct mm_struct *mm)
 	update_hiwater_rss(mm);
 }
 
+bool helper_flush_walks_vmas(void)
+{
+	/* flush_tlb_mm() in arch/um/kernel/tlb.c. */
+	return IS_ENABLED(CONFIG_UML);
+}
+
 void helper_flush_cache_mm(struct mm_struct *mm)
 {
 	flush_cache_mm(mm);
@@ -177,6 +183,11 @@ void helper_fault_attr_disarm(struct fault_attr *attr)
 	WRITE_ONCE(attr->require_end, ULONG_MAX);
 	WRITE_ONCE(attr->reject_start, 0);
 	WRITE_ONCE(attr->reject_end, 0);
+}
+
+bool helper_fault_attr_armed(struct fault_attr *attr)
+{
+	return READ_ONCE(attr->probability) && atomic_read(&attr->times);
 }
 
 bool helper_fault_attr_task_filter(const struct fault_attr *attr)

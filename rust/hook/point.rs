@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/dup_mmap_points.h`](srctree/include/linux/dup_mmap_points.h)
 
-use super::raw;
+use crate::bindings::raw;
 use kernel::{
     error::Error,
     ffi::c_int,
@@ -28,6 +28,10 @@ impl Point {
     /// How many there are.
     pub(crate) const COUNT: usize = raw::dup_mmap_point_NR_DUP_MMAP_POINTS as usize;
 
+    /// The first that `dup_mmap()` comes to.
+    // INVARIANT: There is at least one.
+    pub(crate) const FIRST: Self = Self(0);
+
     /// The first step taken for each VMA, `vma_start_write_killable()`.
     // INVARIANT: An enumerator of the C enum.
     pub(crate) const VMA_START_WRITE: Self = Self(raw::dup_mmap_point_DUP_MMAP_VMA_START_WRITE);
@@ -50,7 +54,7 @@ impl Point {
     }
 
     /// C's number for it.
-    pub(super) fn as_raw(self) -> raw::dup_mmap_point {
+    pub(crate) fn as_raw(self) -> raw::dup_mmap_point {
         self.0
     }
 
@@ -105,6 +109,12 @@ impl<T> PerPoint<T> {
     pub(crate) fn get(&self, point: Point) -> &T {
         // SAFETY: By the type invariant of `Point` its index is below `COUNT`.
         unsafe { self.0.get_unchecked(point.index()) }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn get_mut(&mut self, point: Point) -> &mut T {
+        // SAFETY: An index of a `Point` is below `COUNT`, the length of the array.
+        unsafe { self.0.get_unchecked_mut(point.index()) }
     }
 }
 

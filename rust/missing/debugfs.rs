@@ -8,10 +8,8 @@
 //!
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
 
-use super::{
-    raw,
-    FaultAttr, //
-};
+use super::FaultAttr;
+use crate::bindings::raw;
 use core::{
     marker::PhantomData,
     ptr::NonNull, //
@@ -41,59 +39,65 @@ use kernel::{
 /// The longest text a file accepts, a trailing newline included.
 const MAX_TEXT: usize = 63;
 
-/// A file over some shared data `T`.
-pub(crate) trait File<T> {
-    /// Its name.
-    const NAME: &'static CStr;
-
-    /// Prints its content.
-    fn show(_data: &T, _seq: &SeqFile) -> Result {
+/// What a file shows and takes.
+pub(crate) trait File: Sync {
+    /// Prints the content.
+    fn show(&self, _seq: &SeqFile) -> Result {
         Err(EINVAL)
     }
 
     /// Takes one line, without its newline: as a whole or not at all.
-    fn store(_data: &T, _text: &[u8]) -> Result {
+    fn store(&self, _text: &[u8]) -> Result {
         Err(EINVAL)
     }
 }
 
-/// A directory whose files show and change a `T`.
+/// A directory whose files are parts of a `T`.
 ///
 /// # Invariants
 ///
-/// `dentry` is a directory of debugfs, and it and what `data` points to live for `'a`. Nothing in
-/// it outlives the `Arc` that `data` refers to.
+/// `dentry` is a directory of debugfs, and it and `data` live for `'a`. Nothing in it outlives
+/// `data`.
 pub(crate) struct Dir<'a, T> {
     dentry: NonNull<bindings::dentry>,
-    data: &'a Arc<T>,
+    data: &'a T,
 }
 
-impl<'a, T: Send + Sync> Dir<'a, T> {
+impl<'a, T> Dir<'a, T> {
     /// Creates a file that can only be read, mode 0400.
-    pub(crate) fn read_only<F: File<T>>(&self) {
-        self.file::<F>(0o400, &Operations::<F, T>::READ);
+    pub(crate) fn read_only<F: File>(&self, name: &CStr, part: impl FnOnce(&T) -> &F) {
+        self.file(name, 0o400, &Operations::<F>::READ, part);
     }
 
     /// Creates a file that can be read and written, mode 0600.
-    pub(crate) fn read_write<F: File<T>>(&self) {
-        self.file::<F>(0o600, &Operations::<F, T>::READ_WRITE);
+    pub(crate) fn read_write<F: File>(&self, name: &CStr, part: impl FnOnce(&T) -> &F) {
+        self.file(name, 0o600, &Operations::<F>::READ_WRITE, part);
     }
 
     /// Creates a file that can only be written, mode 0200.
-    pub(crate) fn write_only<F: File<T>>(&self) {
-        self.file::<F>(0o200, &Operations::<F, T>::READ_WRITE);
+    pub(crate) fn write_only<F: File>(&self, name: &CStr, part: impl FnOnce(&T) -> &F) {
+        self.file(name, 0o200, &Operations::<F>::READ_WRITE, part);
     }
 
     /// As everywhere in debugfs, that a file could not be made is not an error.
-    fn file<F: File<T>>(&self, mode: u16, operations: &'static bindings::file_operations) {
-        // SAFETY: By the type invariant `dentry` is a directory and `data` outlives its files. The
-        // operations take `i_private` for a `T`, which it is.
+    fn file<F: File>(
+        &self,
+        name: &CStr,
+        mode: u16,
+        operations: &'static bindings::file_operations,
+        part: impl FnOnce(&T) -> &F,
+    ) {
+        let part: *const F = part(self.data);
+
+        // SAFETY: By the type invariant `dentry` is a directory and `data`, of which this is a part
+        // or which is static, outlives its files. The operations take `i_private` for an `F`, which
+        // it is.
         unsafe {
             bindings::debugfs_create_file_full(
-                F::NAME.as_char_ptr(),
+                name.as_char_ptr(),
                 mode,
                 self.dentry.as_ptr(),
-                Arc::as_ptr(self.data).cast_mut().cast::<c_void>(),
+                part.cast_mut().cast::<c_void>(),
                 core::ptr::null(),
                 operations,
             )
@@ -112,8 +116,8 @@ impl<'a, T: Send + Sync> Dir<'a, T> {
     ) -> Result<Dir<'a, T>> {
         let attr = attr(self.data);
 
-        // SAFETY: `name` is a C string and `dentry` a directory. The attribute is part of what
-        // `data` points to, or static: by the type invariant it outlives the files.
+        // SAFETY: `name` is a C string and `dentry` a directory. The attribute is part of `data`, or
+        // static: by the type invariant it outlives the files.
         let dentry = unsafe {
             raw::fault_create_debugfs_attr(name.as_char_ptr(), self.dentry.as_ptr(), attr.as_raw())
         };
@@ -180,9 +184,9 @@ impl<T> Drop for RootDir<T> {
 }
 
 /// The file operations of an `F`.
-struct Operations<F, T>(PhantomData<(F, T)>);
+struct Operations<F>(PhantomData<F>);
 
-impl<F: File<T>, T: Send + Sync> Operations<F, T> {
+impl<F: File> Operations<F> {
     const READ: bindings::file_operations = bindings::file_operations {
         owner: this_module::<crate::LocalModule>().as_ptr(),
         open: Some(Self::open),
@@ -213,11 +217,11 @@ impl<F: File<T>, T: Send + Sync> Operations<F, T> {
     /// Only for the seq_file of a file opened by [`Self::open`].
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
         // SAFETY: `open` put it there, and debugfs keeps the file's data while an operation runs.
-        let data = unsafe { &*(*seq).private.cast::<T>() };
+        let file = unsafe { &*(*seq).private.cast::<F>() };
         // SAFETY: The seq_file is live, and locked by the reader.
         let seq = unsafe { SeqFile::from_raw(seq) };
 
-        from_result(|| F::show(data, seq).map(|()| 0))
+        from_result(|| file.show(seq).map(|()| 0))
     }
 
     /// # Safety
@@ -232,7 +236,7 @@ impl<F: File<T>, T: Send + Sync> Operations<F, T> {
         // SAFETY: `open` made the private data a seq_file.
         let seq = unsafe { (*file).private_data.cast::<bindings::seq_file>() };
         // SAFETY: `open` put it there, and debugfs keeps the file's data while an operation runs.
-        let data = unsafe { &*(*seq).private.cast::<T>() };
+        let part = unsafe { &*(*seq).private.cast::<F>() };
         // SAFETY: The VFS passes a valid position.
         let pos = unsafe { *ppos };
 
@@ -246,7 +250,7 @@ impl<F: File<T>, T: Send + Sync> Operations<F, T> {
             UserSlice::new(UserPtr::from_ptr(buf.cast_mut().cast()), count)
                 .reader()
                 .read_slice(text)?;
-            F::store(data, text.strip_suffix(b"\n").unwrap_or(text))?;
+            part.store(text.strip_suffix(b"\n").unwrap_or(text))?;
             // Never more than `MAX_TEXT`.
             Ok(count as isize)
         })

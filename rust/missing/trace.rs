@@ -2,11 +2,11 @@
 
 //! The tracepoints `dup_mmap_recovery:injected` and `:recovered`.
 //!
-//! C: `rust/shim/trace.h`
+//! C: `rust/helpers/trace.h`
 
-use super::{
-    raw,
-    Point, //
+use crate::{
+    bindings::raw,
+    hook::Point, //
 };
 use kernel::{
     ffi::c_int,

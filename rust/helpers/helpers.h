@@ -38,6 +38,11 @@ void helper_mmap_write_lock(struct mm_struct *mm);
 int __must_check helper_mmap_write_lock_killable(struct mm_struct *mm);
 void helper_mmap_write_lock_nested(struct mm_struct *mm);
 void helper_mmap_write_unlock(struct mm_struct *mm);
+/*
+ * Whether flush_tlb_mm() or flush_cache_mm() walks the VMAs of the mm. It has to
+ * be said for each architecture that the module is built for.
+ */
+bool helper_flush_walks_vmas(void);
 void helper_flush_cache_mm(struct mm_struct *mm);
 
 unsigned long helper_first_user_address(void);
@@ -51,6 +56,7 @@ bool helper_current_make_it_fail(void);
 
 void helper_fault_attr_init(struct fault_attr *attr);
 void helper_fault_attr_disarm(struct fault_attr *attr);
+bool helper_fault_attr_armed(struct fault_attr *attr);
 bool helper_fault_attr_task_filter(const struct fault_attr *attr);
 bool helper_fault_attr_verbose(const struct fault_attr *attr);
 
