@@ -30,11 +30,6 @@ const struct dup_mmap_point_info dup_mmap_point_info[NR_DUP_MMAP_POINTS] = {
 #undef DUP_MMAP_POINT
 };
 
-void helper_vma_mark_detached(struct vm_area_struct *vma)
-{
-	vma_mark_detached(vma);
-}
-
 int helper_mm_map_count(const struct mm_struct *mm)
 {
 	return mm->map_count;

@@ -20,8 +20,6 @@ struct dup_mmap_point_info {
 
 extern const struct dup_mmap_point_info dup_mmap_point_info[NR_DUP_MMAP_POINTS];
 
-void helper_vma_mark_detached(struct vm_area_struct *vma);
-
 int helper_mm_map_count(const struct mm_struct *mm);
 void helper_mm_set_oom_skip(struct mm_struct *mm);
 void helper_mm_set_unstable(struct mm_struct *mm);

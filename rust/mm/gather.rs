@@ -55,14 +55,17 @@ impl<'a> MmuGather<'a> {
         })
     }
 
-    /// Unmaps all pages of `vma`, `dup_mmap_zap_vma()`. Sleeps.
+    /// Unmaps all pages of `vmas`, `dup_mmap_zap_vmas()`. Sleeps.
     ///
     /// # Safety
     ///
-    /// `vma` is a VMA of the gather's mm.
-    pub(super) unsafe fn zap(self: Pin<&mut Self>, vma: NonNull<bindings::vm_area_struct>) {
-        // SAFETY: By the type invariant the gather is initialised; the VMA is what the caller says.
-        unsafe { raw::dup_mmap_zap_vma(self.tlb.get(), vma.as_ptr()) };
+    /// They are VMAs of the gather's mm.
+    pub(super) unsafe fn zap(self: Pin<&mut Self>, vmas: &mut [NonNull<bindings::vm_area_struct>]) {
+        let nr = vmas.len() as u32;
+
+        // SAFETY: By the type invariant the gather is initialised; the VMAs are what the caller
+        // says, and a `NonNull` is a pointer.
+        unsafe { raw::dup_mmap_zap_vmas(self.tlb.get(), vmas.as_mut_ptr().cast(), nr) };
     }
 
     /// Frees the page tables from `start` to `end` that nothing below the ceiling uses,

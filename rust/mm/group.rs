@@ -37,7 +37,7 @@ use kernel::bindings;
 
 /// How many VMAs a group has at most: enough to share what is done once a group, and few enough
 /// to be in the cache still when they are removed.
-const GROUP: usize = 16;
+const GROUP: usize = 32;
 
 /// Says which gather: one with another lifetime is another one, be it longer or shorter.
 type Brand<'g> = PhantomData<fn(&'g ()) -> &'g ()>;
@@ -87,8 +87,8 @@ impl<'a, 'g> Walk<'a, 'g> {
     }
 
     /// The VMAs of the group.
-    fn group(&self) -> &[NonNull<bindings::vm_area_struct>] {
-        self.vmas.get(..self.nr).unwrap_or_default()
+    fn group_mut(&mut self) -> &mut [NonNull<bindings::vm_area_struct>] {
+        self.vmas.get_mut(..self.nr).unwrap_or_default()
     }
 
     /// Fills the group, and says whether there is any.
@@ -215,16 +215,15 @@ impl<'a, 'g, S> Group<'a, 'g, S> {
 impl<'a, 'g> Group<'a, 'g, Mapped> {
     /// Unmaps the VMAs' pages. Sleeps.
     ///
-    /// C: `unmap_vmas()`
+    /// C: `dup_mmap_zap_vmas()`
     pub(crate) fn zap(self) -> Group<'a, 'g, Zapped> {
         let Walk {
             gather, vmas, nr, ..
         } = &mut *self.walk;
+        let vmas = vmas.get_mut(..*nr).unwrap_or_default();
 
-        for vma in vmas.get(..*nr).unwrap_or_default() {
-            // SAFETY: By the type invariants it is a VMA of the gather's mm.
-            unsafe { gather.as_mut().zap(*vma) };
-        }
+        // SAFETY: By the type invariants they are VMAs of the gather's mm.
+        unsafe { gather.as_mut().zap(vmas) };
         // INVARIANT: All of them are zapped.
         self.into(Zapped)
     }
@@ -233,17 +232,18 @@ impl<'a, 'g> Group<'a, 'g, Mapped> {
 impl<'a, 'g> Group<'a, 'g, Zapped> {
     /// Takes the VMAs out of the reverse maps, so that nobody comes by their page tables. Sleeps.
     ///
-    /// C: `unlink_anon_vmas()`, `unlink_file_vma_batch_add()`
+    /// C: `dup_mmap_unlink_anon_vmas()`, `unlink_file_vma_batch_add()`
     pub(crate) fn unlink(self) -> Group<'a, 'g, Unlinked> {
         let mut batch = raw::unlink_vma_file_batch::default();
+        let vmas = self.walk.group_mut();
+        let nr = vmas.len() as u32;
 
-        for vma in self.walk.group() {
+        // SAFETY: By the type invariants they are VMAs whose mm's lock is held, and a `NonNull` is a
+        // pointer. They are write-locked, as `dup_mmap()` has left them.
+        unsafe { raw::dup_mmap_unlink_anon_vmas(vmas.as_mut_ptr().cast(), nr) };
+        for vma in vmas {
             // SAFETY: By the type invariants it is a VMA whose mm's lock is held.
-            let has_file = unsafe { Vma::from_raw(*vma) }.file().is_some();
-
-            // SAFETY: The same VMA, write-locked as `dup_mmap()` has left it.
-            unsafe { raw::unlink_anon_vmas(vma.as_ptr()) };
-            if has_file {
+            if unsafe { Vma::from_raw(*vma) }.file().is_some() {
                 // SAFETY: The batch is empty, or has VMAs of this group, which stay until it is
                 // processed.
                 unsafe { raw::unlink_file_vma_batch_add(&mut batch, vma.as_ptr()) };
@@ -302,24 +302,24 @@ impl<'a, 'g> Group<'a, 'g, Unmapped> {
     /// Detaches the VMAs, closes them and frees them, and adds up what they were charged for.
     /// Sleeps.
     ///
-    /// C: `vma_mark_detached()`, `remove_vma()`
+    /// C: `dup_mmap_remove_vmas()`
     pub(crate) fn remove(self) -> Copies<'a, 'g> {
         let walk = self.walk;
+        let vmas = walk.group_mut();
+        let nr = vmas.len() as u32;
         let mut nr_accounted = 0_usize;
 
-        for vma in walk.group() {
+        for vma in &*vmas {
             // SAFETY: By the type invariants it is a VMA whose mm's lock is held.
             let pages = unsafe { Vma::from_raw(*vma) }.nr_accounted();
 
             // The VMAs of one mm do not overlap, so the sum is no more than all addresses have.
             nr_accounted = nr_accounted.wrapping_add(pages);
-            // SAFETY: It is attached, and the mmap lock is write-held.
-            unsafe { raw::helper_vma_mark_detached(vma.as_ptr()) };
-            // SAFETY: It is unmapped, detached and ours. The tree still refers to it, but nobody
-            // follows that: the walk is past it, and the child's lock is not dropped before
-            // `destroy_tree`.
-            unsafe { raw::remove_vma(vma.as_ptr()) };
         }
+        // SAFETY: They are unmapped, attached and ours, a `NonNull` is a pointer, and the mmap lock is
+        // write-held. The tree still refers to them, but nobody follows that: the walk is past them,
+        // and the child's lock is not dropped before `destroy_tree`.
+        unsafe { raw::dup_mmap_remove_vmas(vmas.as_mut_ptr().cast(), nr) };
         walk.nr_accounted = walk.nr_accounted.wrapping_add(nr_accounted);
         walk.nr_removed = walk.nr_removed.wrapping_add(walk.nr);
         // INVARIANT: What was freed is not in the group any more.
