@@ -41,28 +41,29 @@ use kernel::{
 /// `EEXIST` if the directory exists already, or what creating it fails with.
 pub(crate) fn create(state: Arc<State>) -> Result<RootDir<State>> {
     RootDir::new(c"dup_mmap_recovery", state, |dir| {
-        dir.read_write(c"recovery", |state| &state.settings.recovery);
-        dir.read_only(c"points", |state| &state.stats.points);
-        dir.read_only(c"last", |state| &state.records);
-        dir.read_only(c"log", |state| &state.records.log);
-        dir.read_only(c"steps", |state| &state.steps);
-        dir.read_only(c"stats", |state| &state.stats);
-        dir.write_only(c"reset", |state| state);
+        dir.file(c"recovery", |state| &state.settings.recovery);
+        dir.file(c"points", |state| &state.stats.points);
+        dir.file(c"last", |state| &state.records);
+        dir.file(c"log", |state| &state.records.log);
+        dir.file(c"steps", |state| &state.steps);
+        dir.file(c"stats", |state| &state.stats);
+        dir.file(c"reset", |state| state);
 
         let dir = dir.fault_attr(c"fail_dup_mmap", |state| &state.fault)?;
-        dir.read_write(c"point", |state| &state.settings.point);
-        dir.read_write(c"vma-index", |state| &state.settings.vma_index);
-        dir.read_write(c"vma-addr", |state| &state.settings.vma_addr);
-        dir.read_write(c"errno", |state| &state.settings.errno);
-        dir.read_write(c"alloc-nth", |state| &state.settings.alloc_nth);
-        dir.read_write(c"recovery-alloc-nth", |state| {
+        dir.file(c"point", |state| &state.settings.point);
+        dir.file(c"vma-index", |state| &state.settings.vma_index);
+        dir.file(c"vma-addr", |state| &state.settings.vma_addr);
+        dir.file(c"errno", |state| &state.settings.errno);
+        dir.file(c"alloc-nth", |state| &state.settings.alloc_nth);
+        dir.file(c"recovery-alloc-nth", |state| {
             &state.settings.recovery_alloc_nth
         });
-        dir.read_write(c"dry-run", |state| &state.settings.dry_run);
+        dir.file(c"dry-run", |state| &state.settings.dry_run);
         Ok(())
     })
 }
 
+#[vtable]
 impl<V: Value + Send + Sync> File for Setting<V> {
     fn show(&self, seq: &SeqFile) -> Result {
         seq_print!(seq, "{self}\n");
@@ -75,6 +76,7 @@ impl<V: Value + Send + Sync> File for Setting<V> {
     }
 }
 
+#[vtable]
 impl File for Points {
     fn show(&self, seq: &SeqFile) -> Result {
         seq_print!(seq, "{self}");
@@ -82,6 +84,7 @@ impl File for Points {
     }
 }
 
+#[vtable]
 impl File for Stats {
     fn show(&self, seq: &SeqFile) -> Result {
         seq_print!(seq, "{self}");
@@ -90,6 +93,7 @@ impl File for Stats {
 }
 
 /// The file `last`.
+#[vtable]
 impl File for Records {
     fn show(&self, seq: &SeqFile) -> Result {
         match self.log.lock().last() {
@@ -100,6 +104,7 @@ impl File for Records {
     }
 }
 
+#[vtable]
 impl File for Mutex<Log> {
     fn show(&self, seq: &SeqFile) -> Result {
         seq_print!(seq, "{}", &*self.lock());
@@ -107,6 +112,7 @@ impl File for Mutex<Log> {
     }
 }
 
+#[vtable]
 impl File for Mutex<Steps> {
     fn show(&self, seq: &SeqFile) -> Result {
         seq_print!(seq, "{}", &*self.lock());
@@ -115,6 +121,7 @@ impl File for Mutex<Steps> {
 }
 
 /// The file `reset`.
+#[vtable]
 impl File for State {
     fn store(&self, _text: &[u8]) -> Result {
         self.reset();

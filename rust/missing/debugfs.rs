@@ -18,7 +18,8 @@ use kernel::{
     bindings,
     error::{
         from_err_ptr,
-        from_result, //
+        from_result,
+        VTABLE_DEFAULT_ERROR, //
     },
     ffi::{
         c_char,
@@ -39,16 +40,18 @@ use kernel::{
 /// The longest text a file accepts, a trailing newline included.
 const MAX_TEXT: usize = 63;
 
-/// What a file shows and takes.
+/// What a file shows and takes: it can be read if there is a `show`, and written if there is a
+/// `store`.
+#[vtable]
 pub(crate) trait File: Sync {
     /// Prints the content.
     fn show(&self, _seq: &SeqFile) -> Result {
-        Err(EINVAL)
+        build_error!(VTABLE_DEFAULT_ERROR)
     }
 
     /// Takes one line, without its newline: as a whole or not at all.
     fn store(&self, _text: &[u8]) -> Result {
-        Err(EINVAL)
+        build_error!(VTABLE_DEFAULT_ERROR)
     }
 }
 
@@ -64,29 +67,10 @@ pub(crate) struct Dir<'a, T> {
 }
 
 impl<'a, T> Dir<'a, T> {
-    /// Creates a file that can only be read, mode 0400.
-    pub(crate) fn read_only<F: File>(&self, name: &CStr, part: impl FnOnce(&T) -> &F) {
-        self.file(name, 0o400, &Operations::<F>::READ, part);
-    }
-
-    /// Creates a file that can be read and written, mode 0600.
-    pub(crate) fn read_write<F: File>(&self, name: &CStr, part: impl FnOnce(&T) -> &F) {
-        self.file(name, 0o600, &Operations::<F>::READ_WRITE, part);
-    }
-
-    /// Creates a file that can only be written, mode 0200.
-    pub(crate) fn write_only<F: File>(&self, name: &CStr, part: impl FnOnce(&T) -> &F) {
-        self.file(name, 0o200, &Operations::<F>::READ_WRITE, part);
-    }
-
+    /// Creates a file for root: mode 0600, or 0400 or 0200 if it can only be read or written.
+    ///
     /// As everywhere in debugfs, that a file could not be made is not an error.
-    fn file<F: File>(
-        &self,
-        name: &CStr,
-        mode: u16,
-        operations: &'static bindings::file_operations,
-        part: impl FnOnce(&T) -> &F,
-    ) {
+    pub(crate) fn file<F: File>(&self, name: &CStr, part: impl FnOnce(&T) -> &F) {
         let part: *const F = part(self.data);
 
         // SAFETY: By the type invariant `dentry` is a directory and `data`, of which this is a part
@@ -95,11 +79,11 @@ impl<'a, T> Dir<'a, T> {
         unsafe {
             bindings::debugfs_create_file_full(
                 name.as_char_ptr(),
-                mode,
+                Operations::<F>::MODE,
                 self.dentry.as_ptr(),
                 part.cast_mut().cast::<c_void>(),
                 core::ptr::null(),
-                operations,
+                &Operations::<F>::OPERATIONS,
             )
         };
     }
@@ -187,18 +171,24 @@ impl<T> Drop for RootDir<T> {
 struct Operations<F>(PhantomData<F>);
 
 impl<F: File> Operations<F> {
-    const READ: bindings::file_operations = bindings::file_operations {
+    const MODE: u16 = if F::HAS_SHOW { 0o400 } else { 0 } | if F::HAS_STORE { 0o200 } else { 0 };
+
+    const OPERATIONS: bindings::file_operations = bindings::file_operations {
         owner: this_module::<crate::LocalModule>().as_ptr(),
         open: Some(Self::open),
-        read: Some(bindings::seq_read),
+        read: if F::HAS_SHOW {
+            Some(bindings::seq_read)
+        } else {
+            None
+        },
+        write: if F::HAS_STORE {
+            Some(Self::write)
+        } else {
+            None
+        },
         llseek: Some(bindings::seq_lseek),
         release: Some(bindings::single_release),
         ..pin_init::zeroed()
-    };
-
-    const READ_WRITE: bindings::file_operations = bindings::file_operations {
-        write: Some(Self::write),
-        ..Self::READ
     };
 
     /// # Safety
@@ -221,7 +211,12 @@ impl<F: File> Operations<F> {
         // SAFETY: The seq_file is live, and locked by the reader.
         let seq = unsafe { SeqFile::from_raw(seq) };
 
-        from_result(|| file.show(seq).map(|()| 0))
+        from_result(|| {
+            if F::HAS_SHOW {
+                file.show(seq)?;
+            }
+            Ok(0)
+        })
     }
 
     /// # Safety
