@@ -132,6 +132,8 @@ TEST_F(control, each_field_of_a_record)
 	WRONG_RECORD("vmas-torn-down is", rec.torn_down--);
 	WRONG_RECORD("pages-uncharged is", rec.uncharged++);
 	WRONG_RECORD("mm-flags are", strcat(rec.mm_flags, " more"));
+	WRONG_RECORD("parent-lock-ns is", rec.parent_lock_ns = 0);
+	WRONG_RECORD("parent-lock-ns is", rec.parent_lock_ns = rec.ns + 1);
 }
 
 TEST_F(control, each_field_of_a_record_without_recovery)

@@ -173,6 +173,12 @@ const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
 	if (!rec->ns != !want->recovered)
 		return say("last: ns is %lu, and %s was recovered", rec->ns,
 			   want->recovered ? "something" : "nothing");
+	if (!rec->parent_lock_ns != !want->recovered)
+		return say("last: parent-lock-ns is %lu, and %s was recovered",
+			   rec->parent_lock_ns, want->recovered ? "something" : "nothing");
+	if (rec->parent_lock_ns > rec->ns)
+		return say("last: parent-lock-ns is %lu, more than ns, %lu",
+			   rec->parent_lock_ns, rec->ns);
 	return "";
 }
 

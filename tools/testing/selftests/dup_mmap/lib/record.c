@@ -134,6 +134,8 @@ const char *dm_get_record(struct dm_record *rec)
 		return "last: no mm-flags";
 	if (!get_count(text, "ns", &rec->ns))
 		return "last: no ns";
+	if (!get_count(text, "parent-lock-ns", &rec->parent_lock_ns))
+		return "last: no parent-lock-ns";
 	return "";
 }
 

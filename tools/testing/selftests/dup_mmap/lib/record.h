@@ -25,7 +25,7 @@ struct dm_record {
 	unsigned long long end;
 	unsigned long copied, torn_down, uncharged;
 	char mm_flags[32];
-	unsigned long ns;
+	unsigned long ns, parent_lock_ns;
 };
 
 struct dm_stats {
