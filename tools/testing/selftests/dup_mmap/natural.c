@@ -433,18 +433,6 @@ static void victim(struct shared *s)
 	}
 }
 
-/* Of the first thread: R, S, D, Z, ... */
-static char state_of(pid_t pid)
-{
-	static char path[64], text[1024];
-	const char *p;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, pid);
-	dm_read_path(path, text, sizeof(text));
-	p = strrchr(text, ')');
-	return p && p[1] ? p[2] : '?';
-}
-
 static bool be_fifo(bool fifo)
 {
 	const struct sched_param param = { .sched_priority = fifo };
@@ -519,7 +507,7 @@ TEST_F_TIMEOUT(natural, sigkill_while_a_vma_is_locked, 300)
 			ASSERT_TRUE(be_fifo(true));
 			__atomic_store_n(&s->asked, ++n, __ATOMIC_SEQ_CST);
 			do {
-				state = state_of(pid);
+				state = dm_state_of(pid);
 			} while (state != 'D' && state != 'Z' &&
 				 __atomic_load_n(&s->done, __ATOMIC_SEQ_CST) != n);
 			if (state == 'D')

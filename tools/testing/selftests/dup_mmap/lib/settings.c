@@ -23,6 +23,14 @@ bool dm_long_form(void)
 	return text && *text;
 }
 
+bool dm_is_um(void)
+{
+	static char text[65536];
+
+	dm_read_path("/proc/cpuinfo", text, sizeof(text));
+	return strstr(text, "User Mode Linux");
+}
+
 const char *dm_unavailable(void)
 {
 	static const char * const needed[] = {
@@ -55,6 +63,7 @@ static const char * const of_system[] = {
 	OVERCOMMIT_KBYTES,
 	OVERCOMMIT_MEMORY,
 	"/proc/sys/vm/nr_hugepages",
+	"/proc/sys/vm/max_map_count",
 	"/sys/kernel/mm/ksm/run",
 };
 

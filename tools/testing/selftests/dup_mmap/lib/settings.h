@@ -14,6 +14,9 @@
 /* Asked for by DUP_MMAP_LONG in the environment. */
 bool dm_long_form(void);
 
+/* User Mode Linux. */
+bool dm_is_um(void);
+
 /* NULL when the module and its files are there, else why not. */
 const char *dm_unavailable(void);
 /*
