@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Whose recovery runs, seen from outside of the module: the function tracer
- * counts what this task calls while its fork fails. unmap_region() is called by
- * the kernel's own recovery and by nothing else in fork(); the helpers, by the
- * module's, which takes unmap_region() in parts. And for each VMA that it tears
- * down, the module's asks once whether another task should run.
+ * sees what this task calls while its fork fails. unmap_region() and remove_vma() are
+ * called by the kernel's own recovery and by nothing else in fork(); the helpers,
+ * dup_mmap_zap_vmas() and others, by the module's, which takes a group of VMAs after
+ * the other. For each it asks once whether another task should run. The kernel's lets
+ * the parent go when all is done, the module's before that.
  */
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "dup_mmap.h"
@@ -15,15 +17,36 @@
 #define TRACING		"/sys/kernel/tracing/"
 #define INSTANCE	TRACING "instances/dup_mmap_who"
 
-enum { UNMAP_REGION, OOM_SKIP, DETACHED, RESCHED, UNSTABLE, NR_FUNCTIONS };
+/* VMAs that are torn down together, at most. */
+#define GROUP		32
+
+enum {
+	UNMAP_REGION, REMOVE, OOM_SKIP, UNLOCK, FLUSH, ZAP, UNLINK, REMOVE_GROUP,
+	RESCHED, UNSTABLE, NR_FUNCTIONS
+};
 
 static const char * const functions[NR_FUNCTIONS] = {
 	[UNMAP_REGION]	= "unmap_region",
+	[REMOVE]	= "remove_vma",
 	[OOM_SKIP]	= "helper_mm_set_oom_skip",
-	[DETACHED]	= "helper_vma_mark_detached",
+	[UNLOCK]	= "dup_mmap_unlock_parent",
+	[FLUSH]		= "flush_tlb_mm_range",
+	[ZAP]		= "dup_mmap_zap_vmas",
+	[UNLINK]	= "dup_mmap_unlink_anon_vmas",
+	[REMOVE_GROUP]	= "dup_mmap_remove_vmas",
 	[RESCHED]	= "helper_cond_resched",
 	[UNSTABLE]	= "helper_mm_set_unstable",
 };
+
+/* What is inlined somewhere can't be seen there. */
+static bool can_be_seen(int f)
+{
+#ifndef __x86_64__
+	if (f == FLUSH)
+		return false;
+#endif
+	return true;
+}
 
 static char text[1 << 20];
 
@@ -54,6 +77,8 @@ FIXTURE_SETUP(who)
 	ASSERT_EQ(0, dm_write_path(INSTANCE "/tracing_on", "0"));
 	/* Takes one at a time, and knows by the space that it is all of it. */
 	for (i = 0; i < NR_FUNCTIONS; i++) {
+		if (!can_be_seen(i))
+			continue;
 		snprintf(name, sizeof(name), "%s ", functions[i]);
 		ASSERT_EQ(0, dm_write_path(INSTANCE "/set_ftrace_filter", name))
 			TH_LOG("%s", name);
@@ -74,21 +99,52 @@ FIXTURE_TEARDOWN_PARENT(who)
 	dm_restore(&self->saved);
 }
 
+/* Where in the trace a function is called first, or last; NULL: it is not. */
+static const char *find_call(int f, bool last)
+{
+	const char *p, *found = NULL;
+	char key[64];
+
+	snprintf(key, sizeof(key), ": %s <-", functions[f]);
+	for (p = text; (p = strstr(p, key)) && (!found || last); p++)
+		found = p;
+	return found;
+}
+
 /* How often each function is in the trace. */
-static void count_calls(struct __test_metadata *_metadata,
-			unsigned long calls[NR_FUNCTIONS])
+static void count_calls(unsigned long calls[NR_FUNCTIONS])
 {
 	char key[64];
 	const char *p;
 	size_t i;
 
-	ASSERT_GT(dm_read_path(INSTANCE "/trace", text, sizeof(text)), 0);
-	ASSERT_LT(strlen(text), sizeof(text) - 1);
 	for (i = 0; i < NR_FUNCTIONS; i++) {
 		snprintf(key, sizeof(key), ": %s <-", functions[i]);
 		for (p = text, calls[i] = 0; (p = strstr(p, key)); p++)
 			calls[i]++;
 	}
+}
+
+/* A fork that fails there, and what it calls meanwhile: in text. */
+static void trace_fork(struct __test_metadata *_metadata, const char *recovery,
+		       const struct dm_maps *maps, enum dm_point point, int index,
+		       struct dm_record *rec)
+{
+	struct dm_shot shot;
+	int fd;
+
+	ASSERT_STREQ("", dm_arm(point, index, 0));
+	/* Empties it. */
+	fd = open(INSTANCE "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	close(fd);
+	ASSERT_EQ(0, dm_write_path(INSTANCE "/tracing_on", "1"));
+	EXPECT_STREQ("", dm_watch_fork(&shot, NULL, NULL));
+	ASSERT_EQ(0, dm_write_path(INSTANCE "/tracing_on", "0"));
+	dm_disarm();
+	ASSERT_STREQ("", dm_judge_shot(&shot, maps, recovery, rec));
+	ASSERT_GT(dm_read_path(INSTANCE "/trace", text, sizeof(text)), 0);
+	ASSERT_LT(strlen(text), sizeof(text) - 1);
 }
 
 TEST_F(who, seen_from_outside)
@@ -104,39 +160,96 @@ TEST_F(who, seen_from_outside)
 		{ DM_ARCH_DUP_MMAP, "all" },
 	};
 	bool rust = !strcmp(variant->recovery, "rust");
-	unsigned long calls[NR_FUNCTIONS], vmas;
+	unsigned long calls[NR_FUNCTIONS], groups;
 	struct dm_record rec;
-	struct dm_shot shot;
 	size_t i;
-	int fd;
 
 	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
 	for (i = 0; i < ARRAY_SIZE(c); i++) {
 		bool recovered = c[i].point != DM_MT_DUP;
 
-		ASSERT_STREQ("", dm_arm(c[i].point, c[i].point == DM_COPY_PAGE_RANGE ?
-					1 : c[i].point == DM_VMA_START_WRITE ? 0 : -1, 0));
-		/* Empties it. */
-		fd = open(INSTANCE "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
-		ASSERT_GE(fd, 0);
-		close(fd);
-		ASSERT_EQ(0, dm_write_path(INSTANCE "/tracing_on", "1"));
-		EXPECT_STREQ("", dm_watch_fork(&shot, NULL, NULL));
-		ASSERT_EQ(0, dm_write_path(INSTANCE "/tracing_on", "0"));
-		dm_disarm();
-		count_calls(_metadata, calls);
-		ASSERT_STREQ("", dm_judge_shot(&shot, &maps, variant->recovery, &rec));
+		trace_fork(_metadata, variant->recovery, &maps, c[i].point,
+			   c[i].point == DM_COPY_PAGE_RANGE ? 1 :
+			   c[i].point == DM_VMA_START_WRITE ? 0 : -1, &rec);
+		count_calls(calls);
 		ASSERT_STREQ(c[i].class, rec.class);
 		EXPECT_STREQ(recovered ? variant->recovery : "-", rec.recovery);
 
-		vmas = rust ? rec.torn_down : 0;
 		EXPECT_EQ(!rust && rec.torn_down, calls[UNMAP_REGION])
 			TH_LOG("%s", c[i].class);
+		EXPECT_EQ(rust ? 0 : rec.torn_down, calls[REMOVE]) TH_LOG("%s", c[i].class);
+		/* There are that many, if each is full but the last one. */
+		groups = rust ? (rec.torn_down + GROUP - 1) / GROUP : 0;
 		EXPECT_EQ(rust && recovered, calls[OOM_SKIP]) TH_LOG("%s", c[i].class);
-		EXPECT_EQ(vmas, calls[DETACHED]) TH_LOG("%s", c[i].class);
-		EXPECT_EQ(vmas, calls[RESCHED]) TH_LOG("%s", c[i].class);
+		EXPECT_EQ(1, calls[UNLOCK]) TH_LOG("%s", c[i].class);
+		EXPECT_EQ(groups, calls[ZAP]) TH_LOG("%s", c[i].class);
+		EXPECT_EQ(groups, calls[UNLINK]) TH_LOG("%s", c[i].class);
+		EXPECT_EQ(groups, calls[REMOVE_GROUP]) TH_LOG("%s", c[i].class);
 		EXPECT_EQ(rust && recovered, calls[UNSTABLE]) TH_LOG("%s", c[i].class);
 	}
+}
+
+/* The functions that take something from the child, in any order. */
+static const int takes[] = { UNMAP_REGION, REMOVE, ZAP, UNLINK, REMOVE_GROUP };
+
+/*
+ * Others of the parent can go on before anything of the child is torn down, or not
+ * before all of it is; but in any case not before the parent's TLB is flushed, whose
+ * pages have just been made read-only.
+ */
+TEST_F(who, when_the_parent_is_let_go)
+{
+	static const enum dm_point points[] = { DM_COPY_PAGE_RANGE, DM_ARCH_DUP_MMAP };
+	bool rust = !strcmp(variant->recovery, "rust");
+	const char *unlock, *first, *last, *flush;
+	static struct dm_maps maps;
+	struct dm_record rec;
+	size_t i, k;
+
+	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
+	for (i = 0; i < ARRAY_SIZE(points); i++) {
+		trace_fork(_metadata, variant->recovery, &maps, points[i],
+			   dm_points[points[i]].has_vma ? maps.nr / 2 : -1, &rec);
+		ASSERT_GT(rec.torn_down, 0);
+		unlock = find_call(UNLOCK, false);
+		ASSERT_NE(NULL, unlock);
+		for (k = 0; k < ARRAY_SIZE(takes); k++) {
+			first = find_call(takes[k], false);
+			last = find_call(takes[k], true);
+			if (!first)
+				continue;
+			EXPECT_EQ(rust, unlock < first)
+				TH_LOG("%s, %s", rec.point, functions[takes[k]]);
+			EXPECT_EQ(rust, unlock < last)
+				TH_LOG("%s, %s", rec.point, functions[takes[k]]);
+		}
+		flush = strstr(unlock, ": flush_tlb_mm_range <-dup_mmap_unlock_parent");
+		EXPECT_EQ(can_be_seen(FLUSH), !!flush) TH_LOG("%s", rec.point);
+		EXPECT_TRUE(!flush || !rust || flush < find_call(ZAP, false))
+			TH_LOG("%s", rec.point);
+	}
+}
+
+/* It asks between two groups, and so once for each of them. */
+TEST_F(who, others_may_run_in_between)
+{
+	size_t page = sysconf(_SC_PAGESIZE), nr = 10 * GROUP, i;
+	unsigned long calls[NR_FUNCTIONS];
+	bool rust = !strcmp(variant->recovery, "rust");
+	static struct dm_maps maps;
+	struct dm_record rec;
+	char *p;
+
+	p = mmap(NULL, nr * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	for (i = 0; i < nr; i += 2)
+		ASSERT_EQ(0, mprotect(p + i * page, page, PROT_READ | PROT_WRITE));
+	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
+	trace_fork(_metadata, variant->recovery, &maps, DM_ARCH_DUP_MMAP, -1, &rec);
+	count_calls(calls);
+	ASSERT_GE(rec.torn_down, nr);
+	EXPECT_EQ(rust ? (rec.torn_down + GROUP - 1) / GROUP : 0, calls[RESCHED])
+		TH_LOG("%lu VMAs", rec.torn_down);
 }
 
 int main(int argc, char **argv)
