@@ -49,7 +49,7 @@ TEST_F(record, last_has_its_keys_in_order)
 		"pid", "comm", "point", "vma-index", "vma", "errno", "injected",
 		"alloc-nth", "recovery-alloc-nth", "recovery-alloc-failed",
 		"recovery", "class", "end", "vmas-copied", "vmas-torn-down",
-		"pages-uncharged", "mm-flags", "ns", NULL
+		"pages-uncharged", "mm-flags", "ns", "parent-lock-ns", NULL
 	};
 	struct dm_record rec;
 
@@ -124,6 +124,7 @@ TEST_F(record, points_are_all_there)
 	ASSERT_EQ('\0', *line);
 }
 
+/* Of a fork that is watched, though nothing can fail. */
 TEST_F(record, hits_count_without_injection)
 {
 	static struct dm_maps maps;
@@ -136,6 +137,7 @@ TEST_F(record, hits_count_without_injection)
 	pid_t pid;
 
 	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
+	ASSERT_STREQ("", dm_arm(DM_VMA_START_WRITE, maps.nr, 0));
 	/* No step for a VMA that there is not: all that a fork comes to. */
 	dm_model(&maps, DM_VMA_START_WRITE, maps.nr, 0, &want);
 	ASSERT_FALSE(want.fails);
@@ -155,6 +157,94 @@ TEST_F(record, hits_count_without_injection)
 	ASSERT_STREQ("", why);
 	EXPECT_STREQ("", dm_compare_stats(&want, self->saved.recovery, &stats[0],
 					  &stats[1]));
+}
+
+/* How many forks are counted of one that works; all of its steps are, or none. */
+static unsigned long count_one(struct __test_metadata *_metadata)
+{
+	struct dm_counts counts[2];
+	struct dm_stats stats[2];
+	int err, status, p;
+	pid_t pid;
+
+	ASSERT_STREQ("", dm_get_stats(&stats[0]));
+	ASSERT_STREQ("", dm_get_counts(&counts[0]));
+	pid = dm_fork(&err);
+	ASSERT_GT(pid, 0) TH_LOG("%s", strerror(err));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+	ASSERT_STREQ("", dm_get_counts(&counts[1]));
+	ASSERT_STREQ("", dm_get_stats(&stats[1]));
+	ASSERT_EQ(stats[0].failed, stats[1].failed);
+	for (p = 0; p < DM_NR_POINTS; p++) {
+		/* No VMA of this program is one that the child does not get. */
+		EXPECT_EQ(stats[1].forks == stats[0].forks || p == DM_CLEAR_DONTCOPY,
+			  counts[1].hits[p] == counts[0].hits[p])
+			TH_LOG("%s", dm_points[p].name);
+	}
+	return stats[1].forks - stats[0].forks;
+}
+
+/* Whoever may want to see a fork has to say so before it begins. */
+TEST_F(record, forks_that_nobody_watches_are_not_counted)
+{
+	static struct dm_alloc alloc;
+	const char *why;
+
+	EXPECT_EQ(0, count_one(_metadata));
+	/* Times are left, but there is no probability; and the reverse. */
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	EXPECT_EQ(0, count_one(_metadata));
+	ASSERT_EQ(0, dm_write(DM_FAIL "probability", "100"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "0"));
+	EXPECT_EQ(0, count_one(_metadata));
+	/* Both, and a VMA that there is not. */
+	ASSERT_EQ(0, dm_write(DM_FAIL "vma-index", "100000"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "1"));
+	EXPECT_EQ(1, count_one(_metadata));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+	EXPECT_EQ(1, count_one(_metadata));
+	dm_reset();
+	EXPECT_EQ(0, count_one(_metadata));
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
+	EXPECT_EQ(1, count_one(_metadata));
+	EXPECT_EQ(0, count_one(_metadata));
+
+	/* With a fail-nth that nothing else takes any off. */
+	why = dm_alloc_begin(&alloc, NULL);
+	if (!why) {
+		ASSERT_EQ(0, dm_set_nth(100000));
+		EXPECT_EQ(1, count_one(_metadata));
+		ASSERT_EQ(0, dm_set_nth(0));
+		EXPECT_EQ(0, count_one(_metadata));
+	}
+	dm_alloc_end(&alloc);
+	EXPECT_EQ(NULL, why);
+}
+
+/* What is asked of some tasks makes no difference to others. */
+TEST_F(record, forks_of_other_tasks_are_not_counted)
+{
+	ASSERT_STREQ("", dm_arm(DM_VMA_START_WRITE, 100000, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+	EXPECT_EQ(1, count_one(_metadata));
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "0"));
+	EXPECT_EQ(0, count_one(_metadata));
+	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
+	EXPECT_EQ(0, count_one(_metadata));
+	/* It is still there for the one that it is for. */
+	ASSERT_EQ(0, dm_write(DM_FAIL "probability", "0"));
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
+	EXPECT_EQ(1, count_one(_metadata));
+	EXPECT_EQ(0, count_one(_metadata));
+	/* Without a filter, for everybody. */
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "0"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "N"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "probability", "100"));
+	EXPECT_LE(1, count_one(_metadata));
 }
 
 TEST_F(record, kernel_log_says_injected)
@@ -506,6 +596,89 @@ TEST_F(point, errno_is_what_dup_mmap_returned)
 		ASSERT_STREQ("", dm_shoot(&series, variant->point, -1, errs[i], &rec))
 			TH_LOG("errno %d", errs[i]);
 		ASSERT_FALSE(rec.none);
+	}
+	EXPECT_STREQ("", dm_check_layout(&l));
+	EXPECT_STREQ("", dm_unbuild(&l));
+}
+
+/*
+ * Nobody watches these forks, and they fail by themselves: the kernel tells which
+ * step it was and at which VMA.
+ */
+FIXTURE(unwatched) {
+	struct dm_saved saved;
+	struct dm_alloc alloc;
+};
+
+FIXTURE_VARIANT(unwatched) {
+	enum dm_point point;
+	/* Allocations of this function fail, which this one asks about. */
+	const char *function, *attribute;
+	int index;
+};
+
+#define SLAB	"failslab"
+#define PAGES	"fail_page_alloc"
+
+FIXTURE_VARIANT_ADD(unwatched, mt_dup) { DM_MT_DUP, "__mt_dup", SLAB, -1 };
+FIXTURE_VARIANT_ADD(unwatched, vm_area_dup) { DM_VM_AREA_DUP, "vm_area_dup", SLAB, 1 };
+FIXTURE_VARIANT_ADD(unwatched, anon_vma_fork) { DM_ANON_VMA_FORK, "anon_vma_fork", SLAB, 1 };
+FIXTURE_VARIANT_ADD(unwatched, copy_page_range) { DM_COPY_PAGE_RANGE, "copy_page_range", PAGES, 1 };
+
+FIXTURE_SETUP(unwatched)
+{
+	dm_save(&self->saved);
+}
+
+FIXTURE_TEARDOWN_PARENT(unwatched)
+{
+	/* Before the filters, which have kept all but one function out. */
+	dm_write_path("/sys/kernel/debug/" SLAB "/probability", "0");
+	dm_write_path("/sys/kernel/debug/" PAGES "/probability", "0");
+	dm_alloc_end(&self->alloc);
+	dm_restore(&self->saved);
+}
+
+/*
+ * The first VMA of the address space is one that the child does not get, and counts.
+ * The second one is the first to be copied, and to allocate.
+ */
+TEST_F(unwatched, failure_is_recorded)
+{
+	static const char * const recoveries[] = { "rust", "upstream" };
+	static struct dm_maps maps;
+	struct dm_counts counts[2];
+	struct dm_layout l;
+	struct dm_record rec;
+	struct dm_shot shot;
+	char path[64];
+	const char *why;
+	int i, p;
+
+	why = dm_build(&l, DM_AFTER_DONTFORK, DM_FIRST);
+	ASSERT_EQ(NULL, why);
+	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
+	ASSERT_EQ(1, dm_index_of(&maps, l.addr));
+	why = dm_alloc_begin(&self->alloc, variant->function);
+	if (why)
+		SKIP(return, "%s", why);
+	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/probability", variant->attribute);
+	for (i = 0; i < 2; i++) {
+		ASSERT_STREQ("", dm_use_recovery(recoveries[i]));
+		ASSERT_STREQ("", dm_get_counts(&counts[0]));
+		ASSERT_EQ(0, dm_write_path(path, "100"));
+		ASSERT_STREQ("", dm_watch_fork(&shot, NULL, NULL));
+		ASSERT_EQ(0, dm_write_path(path, "0"));
+		ASSERT_STREQ("", dm_judge_shot(&shot, &maps, recoveries[i], &rec));
+		EXPECT_STREQ(dm_points[variant->point].name, rec.point);
+		EXPECT_EQ(variant->index, rec.index);
+		EXPECT_EQ('n', rec.injected);
+		/* Its failure is counted, and it is, but none of its steps. */
+		EXPECT_EQ(1, shot.after.forks - shot.before.forks);
+		ASSERT_STREQ("", dm_get_counts(&counts[1]));
+		for (p = 0; p < DM_NR_POINTS; p++)
+			EXPECT_EQ(counts[0].hits[p], counts[1].hits[p])
+				TH_LOG("%s", dm_points[p].name);
 	}
 	EXPECT_STREQ("", dm_check_layout(&l));
 	EXPECT_STREQ("", dm_unbuild(&l));
