@@ -3,10 +3,13 @@
  * Files written by several threads at once, and while forks fail: what is read,
  * and what a fork goes by, is always something that somebody has written.
  */
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "dup_mmap.h"
 #include "harness.h"
@@ -347,23 +350,48 @@ TEST_F_TIMEOUT(file, writes_during_armed_forks, dm_long_form() ? 3600 : 600)
 struct changer {
 	pthread_t thread;
 	const char *to;
-	unsigned long forks;		/* so many before */
-	int wrong, changed;
+	int uffd;
+	int wrong, over, changed;
 };
 
-/* As soon as another fork has begun. */
+/*
+ * As soon as the fork has begun. From when it has come to the VMA that a userfaultfd
+ * watches for forks until it is over, that userfaultfd has nobody change its memory:
+ * which it says at once, before it looks at what it was asked.
+ */
 static void *change_recovery(void *arg)
 {
 	struct changer *c = arg;
-	struct dm_stats stats;
 
-	do {
-		if (*dm_get_stats(&stats))
-			c->wrong = -EIO;
-	} while (!c->wrong && stats.forks == c->forks);
-	c->wrong = c->wrong ?: dm_write("recovery", c->to);
-	__atomic_store_n(&c->changed, 1, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&c->over, __ATOMIC_SEQ_CST)) {
+		if (!ioctl(c->uffd, UFFDIO_WRITEPROTECT, NULL) || errno != EAGAIN) {
+			sched_yield();
+			continue;
+		}
+		c->wrong = dm_write("recovery", c->to);
+		__atomic_store_n(&c->changed, 1, __ATOMIC_SEQ_CST);
+		break;
+	}
 	return NULL;
+}
+
+/* Of a page below all that was mapped before. */
+static int watch_for_forks(struct __test_metadata *_metadata, struct dm_layout *l)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_EVENT_FORK,
+	};
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	ASSERT_EQ(NULL, dm_build(l, DM_ANON, DM_FIRST));
+	reg.range.start = (unsigned long)l->addr;
+	reg.range.len = l->len;
+	ASSERT_GE(uffd, 0);
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_API, &api));
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &reg));
+	return uffd;
 }
 
 /* Who recovers is settled when the fork begins. */
@@ -371,12 +399,13 @@ TEST_F_TIMEOUT(file, recovery_changes_during_a_fork, 600)
 {
 	static const char * const recoveries[] = { "rust", "upstream" };
 	size_t page = sysconf(_SC_PAGESIZE), nr_small = 0, want = 128;
-	int nr, err, changed = 0, seen = 0;
+	int nr, err, uffd, changed = 0, seen = 0;
+	struct dm_layout watched;
 	struct dm_record rec;
-	struct dm_stats stats;
 	struct changer c;
 	char *p;
 
+	uffd = watch_for_forks(_metadata, &watched);
 	p = mmap(NULL, NR_SMALL * page, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(MAP_FAILED, p);
@@ -388,20 +417,13 @@ TEST_F_TIMEOUT(file, recovery_changes_during_a_fork, 600)
 			ASSERT_EQ(0, mprotect(p + nr_small * page, page, PROT_READ));
 		ASSERT_STREQ("", dm_use_recovery(recoveries[nr % 2]));
 		ASSERT_STREQ("", dm_arm(DM_ARCH_DUP_MMAP, -1, 0));
-		ASSERT_STREQ("", dm_get_stats(&stats));
-		c = (struct changer){
-			.to = recoveries[(nr + 1) % 2],
-			.forks = stats.forks,
-		};
+		c = (struct changer){ .to = recoveries[(nr + 1) % 2], .uffd = uffd };
 		ASSERT_EQ(0, pthread_create(&c.thread, NULL, change_recovery, &c));
 		ASSERT_EQ(-1, dm_fork(&err));
 		changed = __atomic_load_n(&c.changed, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&c.over, 1, __ATOMIC_SEQ_CST);
 		ASSERT_EQ(0, pthread_join(c.thread, NULL));
 		ASSERT_EQ(0, c.wrong);
-		ASSERT_STREQ("", dm_get_stats(&stats));
-		/* Was it the fork of somebody else that he has seen? */
-		if (stats.forks - c.forks != 1)
-			continue;
 		seen += changed;
 		ASSERT_STREQ("", dm_get_record(&rec));
 		ASSERT_STREQ(dm_points[DM_ARCH_DUP_MMAP].name, rec.point);
@@ -409,6 +431,8 @@ TEST_F_TIMEOUT(file, recovery_changes_during_a_fork, 600)
 	}
 	TH_LOG("changed during %d of %d forks, the last of %zu VMAs", seen, nr, nr_small);
 	EXPECT_EQ(4, seen);
+	close(uffd);
+	EXPECT_STREQ("", dm_unbuild(&watched));
 }
 
 int main(int argc, char **argv)
