@@ -7,10 +7,16 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +65,9 @@ FIXTURE_TEARDOWN_PARENT(spot)
 	for (i = 0; i < 2; i++)
 		dm_write_path(probability[i], "0");
 	dm_alloc_end(&self->alloc);
+	/* If a test has left it unloaded. */
+	if (!dm_loaded())
+		dm_load();
 	dm_restore(&self->saved);
 }
 
@@ -81,6 +90,17 @@ static int count_lines(const char *p)
 	for (p = strchr(p, '\n'); p && p[1]; p = strchr(p + 1, '\n'))
 		n++;
 	return n;
+}
+
+/* Cuts off the newline at its end. */
+static const char *last_line(char *p)
+{
+	char *end = p + strlen(p), *line;
+
+	if (end > p)
+		end[-1] = '\0';
+	line = strrchr(p, '\n');
+	return line ? line + 1 : p;
 }
 
 /* Each in its own way: what fork() asks for, how much of it, and what fails. */
@@ -472,6 +492,228 @@ TEST_F(spot, steps_that_are_dropped_are_counted)
 	left = nr_steps(_metadata, &dropped);
 	EXPECT_EQ(0, left);
 	EXPECT_EQ(nr, dropped);
+}
+
+/*
+ * A dry run injects nothing, but its fork may fail all the same. The list then has all
+ * steps up to the one that failed, and the failure is recorded as one that came by
+ * itself. Nothing is allocated for the list while the child is taken apart, when the
+ * task has its own fail-nth back.
+ */
+TEST_F(spot, a_failure_is_no_dry_run)
+{
+	static const char * const recoveries[] = { "rust", "upstream" };
+	static struct dm_maps maps;
+	struct dm_expect want;
+	struct dm_record rec;
+	struct dm_shot shot;
+	const char *why, *last;
+	int i, p, steps;
+	char *large;
+
+	why = dm_alloc_begin(&self->alloc, NULL);
+	if (why)
+		SKIP(return, "%s", why);
+	large = overcommit_large(_metadata);
+	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
+	dm_model(&maps, DM_VM_ENOUGH_MEMORY, dm_index_of(&maps, large), 0, &want);
+	ASSERT_TRUE(want.fails);
+	for (p = 0, steps = 0; p < DM_NR_POINTS; p++)
+		steps += want.hits[p];
+	for (i = 0; i < 2; i++) {
+		ASSERT_STREQ("", dm_use_recovery(recoveries[i]));
+		/* Nor does it ask whether anything that is armed is to fail. */
+		ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
+		ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
+		ASSERT_EQ(0, dm_set_nth(100000));
+		ASSERT_STREQ("", dm_watch_fork(&shot, NULL, NULL));
+		EXPECT_EQ(100000, dm_get_nth());
+		ASSERT_EQ(0, dm_set_nth(0));
+		ASSERT_STREQ("", dm_judge_shot(&shot, &maps, recoveries[i], &rec));
+		EXPECT_STREQ("vm-enough-memory", rec.point);
+		EXPECT_EQ(dm_index_of(&maps, large), rec.index);
+		EXPECT_EQ('n', rec.injected);
+		EXPECT_EQ(1, dm_read_number(DM_DIR "/" DM_FAIL "times"));
+
+		ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
+		EXPECT_NE(NULL, strstr(text, "(dropped 0)\n"));
+		EXPECT_EQ(steps, count_lines(text));
+		last = last_line(text);
+		EXPECT_EQ(0, strncmp(last, "vm-enough-memory ", 17)) TH_LOG("%s", last);
+		dm_disarm();
+	}
+}
+
+/* What the process that a userfaultfd watches says about itself. */
+struct watched {
+	int uffd;
+	bool go, forked;
+	int err;
+};
+
+static char watched_stack[65536];
+
+/* Has the files of the test, which so can see its userfaultfd. */
+static int be_watched(void *arg)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_EVENT_FORK,
+	};
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	size_t page = sysconf(_SC_PAGESIZE);
+	struct watched *w = arg;
+	int uffd, err, status;
+	pid_t pid;
+	void *p;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	reg.range.start = (unsigned long)p;
+	reg.range.len = page;
+	if (p == MAP_FAILED || uffd < 0 || ioctl(uffd, UFFDIO_API, &api) ||
+	    ioctl(uffd, UFFDIO_REGISTER, &reg))
+		return 2;
+	__atomic_store_n(&w->uffd, uffd, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&w->go, __ATOMIC_SEQ_CST))
+		sched_yield();
+	pid = dm_fork(&err);
+	w->err = err;
+	__atomic_store_n(&w->forked, true, __ATOMIC_SEQ_CST);
+	return pid > 0 && (waitpid(pid, &status, 0) != pid || status);
+}
+
+static bool has_uffd(void *arg)
+{
+	struct watched *w = arg;
+
+	return __atomic_load_n(&w->uffd, __ATOMIC_SEQ_CST) >= 0;
+}
+
+static bool has_forked(void *arg)
+{
+	struct watched *w = arg;
+
+	return __atomic_load_n(&w->forked, __ATOMIC_SEQ_CST);
+}
+
+static struct watched *start_watched(struct __test_metadata *_metadata, pid_t *pid)
+{
+	struct watched *w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, (void *)w);
+	w->uffd = -1;
+	*pid = clone(be_watched, watched_stack + sizeof(watched_stack),
+		     CLONE_FILES | SIGCHLD, w);
+	ASSERT_GT(*pid, 0);
+	ASSERT_TRUE(dm_wait_until(has_uffd, w)) TH_LOG("no userfaultfd");
+	return w;
+}
+
+static bool is_told(void *arg)
+{
+	struct pollfd event = { .fd = *(int *)arg, .events = POLLIN };
+
+	return poll(&event, 1, 0) == 1 && event.revents == POLLIN;
+}
+
+struct counted {
+	unsigned long forks;
+	struct dm_stats now;
+};
+
+static bool is_counted(void *arg)
+{
+	struct counted *c = arg;
+
+	return !*dm_get_stats(&c->now) && c->now.forks > c->forks;
+}
+
+static bool has_ended(void *arg)
+{
+	siginfo_t info = {};
+
+	return !waitid(P_PID, *(pid_t *)arg, &info, WEXITED | WNOHANG | WNOWAIT) &&
+		info.si_pid;
+}
+
+/*
+ * A fork that works waits until its event has been read, which may be never. The
+ * module has nothing to do with that: by then it has heard of the end.
+ */
+TEST_F(spot, over_before_userfaultfd_is_told)
+{
+	struct counted counted;
+	struct uffd_msg msg;
+	struct watched *w;
+	pid_t pid, unloader;
+	int status;
+
+	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 100000, 0));
+	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+	/* Who is made by a task that asks for it, asks for it. */
+	w = start_watched(_metadata, &pid);
+	ASSERT_STREQ("", dm_get_stats(&counted.now));
+	counted.forks = counted.now.forks;
+	__atomic_store_n(&w->go, true, __ATOMIC_SEQ_CST);
+	ASSERT_TRUE(dm_wait_until(is_told, &w->uffd)) TH_LOG("there is no event");
+	EXPECT_TRUE(dm_wait_until(is_counted, &counted)) TH_LOG("it is not over");
+	ASSERT_FALSE(has_forked(w));
+
+	unloader = fork();
+	if (!unloader)
+		_exit(dm_unload());
+	ASSERT_GT(unloader, 0);
+	EXPECT_TRUE(dm_wait_until(has_ended, &unloader)) TH_LOG("unloading waits");
+	ASSERT_FALSE(has_forked(w));
+
+	ASSERT_EQ((ssize_t)sizeof(msg), read(w->uffd, &msg, sizeof(msg)));
+	EXPECT_EQ(UFFD_EVENT_FORK, msg.event);
+	close(msg.arg.fork.ufd);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, w->err);
+	ASSERT_EQ(unloader, waitpid(unloader, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_FALSE(dm_loaded());
+	ASSERT_TRUE(dm_load());
+}
+
+/* A fork that fails has no event: there is no child whose userfaultfd it could be. */
+TEST_F(spot, userfaultfd_is_not_told_of_a_failure)
+{
+	static const char * const recoveries[] = { "rust", "upstream" };
+	struct dm_record rec;
+	struct uffd_msg msg;
+	struct watched *w;
+	char path[64];
+	int i, status;
+	pid_t pid;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_STREQ("", dm_use_recovery(recoveries[i]));
+		w = start_watched(_metadata, &pid);
+		/* Every VMA will have been copied, and the event be ready. */
+		ASSERT_STREQ("", dm_arm(DM_ARCH_DUP_MMAP, -1, 0));
+		snprintf(path, sizeof(path), "/proc/%d/make-it-fail", pid);
+		ASSERT_EQ(0, dm_write_path(path, "1"));
+		__atomic_store_n(&w->go, true, __ATOMIC_SEQ_CST);
+		ASSERT_TRUE(dm_wait_until(has_forked, w)) TH_LOG("the fork does not return");
+		EXPECT_EQ(ENOMEM, w->err);
+		ASSERT_STREQ("", dm_get_record(&rec));
+		EXPECT_EQ(pid, rec.pid);
+		EXPECT_STREQ(recoveries[i], rec.recovery);
+		EXPECT_STREQ("all", rec.class);
+		EXPECT_FALSE(is_told(&w->uffd));
+		EXPECT_EQ(-1, read(w->uffd, &msg, sizeof(msg)));
+		EXPECT_EQ(EAGAIN, errno);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status);
+		close(w->uffd);
+		dm_disarm();
+	}
 }
 
 /* A value is what was written but for one newline: white space is no part of it. */
