@@ -1,159 +1,97 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unloading the module while a fork is inside of dup_mmap(), held there for as
- * long as it takes; and what forks do when the module has gone.
- *
- * A fork of a process whose memory a userfaultfd watches for forks waits at the
- * end of dup_mmap() until somebody has read of it. By then the module has been
- * called for each step and is yet to hear of the end.
+ * Unloading the module while a fork is inside of its recovery, held there for as long
+ * as it takes (lib/hold.h); and what forks do when the module has gone.
  */
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "dup_mmap.h"
 
 #define TRACING		"/sys/kernel/tracing/"
-#define LIMIT		60	/* seconds */
 
-static char stack[65536];
-static int uffd = -1;
 static struct dm_alloc alloc;
+static struct dm_held held;
 
-static bool loaded(void)
+/* Of a VMA that is none of the last, so that the parent's are in the child's tree. */
+static const char *prepare(void *arg, struct dm_place *place)
 {
-	return !access(DM_DIR, F_OK);
+	place->fail = &held;
+	return "";
 }
 
-static bool load(void)
+static bool has_ended(void *arg)
 {
-	/* modprobe where it knows the module, else the file itself. */
-	static const char found[] =
-		"insmod \"$(find /lib/modules -name '" DM_MODULE ".ko*' | head -n 1)\"";
-	int ret = system("modprobe " DM_MODULE " 2>/dev/null");
+	siginfo_t info = {};
 
-	if (ret)
-		ret = system(found);
-
-	return !ret && loaded();
+	return !waitid(P_PID, *(pid_t *)arg, &info, WEXITED | WNOHANG | WNOWAIT) &&
+		info.si_pid;
 }
 
-/* Has the files of the process that started it, so that one can see its uffd. */
-static int hold(void *arg)
+static bool waits_or_has_ended(void *arg)
 {
-	struct uffdio_api api = {
-		.api = UFFD_API,
-		.features = UFFD_FEATURE_EVENT_FORK,
-	};
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	size_t page = sysconf(_SC_PAGESIZE);
-	int err, status;
-	pid_t pid;
-	void *p;
-
-	p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	reg.range.start = (unsigned long)p;
-	reg.range.len = page;
-	if (p == MAP_FAILED || uffd < 0 || ioctl(uffd, UFFDIO_API, &api) ||
-	    ioctl(uffd, UFFDIO_REGISTER, &reg))
-		return 2;
-	*(int *)arg = uffd;
-	pid = dm_fork(&err);
-	return pid < 0 || waitpid(pid, &status, 0) != pid || status;
-}
-
-/* A process that is held in a fork, and its uffd; 0 if there is none. */
-static pid_t start_holder(int *fd)
-{
-	struct pollfd event = { .events = POLLIN };
-	int *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t pid;
-
-	if (shared == MAP_FAILED)
-		return 0;
-	*shared = -1;
-	pid = clone(hold, stack + sizeof(stack), CLONE_FILES | SIGCHLD, shared);
-	if (pid < 0)
-		return 0;
-	while (__atomic_load_n(shared, __ATOMIC_SEQ_CST) < 0)
-		if (waitpid(pid, NULL, WNOHANG))
-			return 0;
-	*fd = event.fd = *shared;
-	/* The event is there when the fork waits for it to be read. */
-	if (poll(&event, 1, LIMIT * 1000) == 1 && event.revents == POLLIN)
-		return pid;
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	return 0;
-}
-
-static bool let_go(pid_t holder, int fd)
-{
-	struct uffd_msg msg;
-	int status;
-
-	if (read(fd, &msg, sizeof(msg)) != sizeof(msg) || msg.event != UFFD_EVENT_FORK)
-		return false;
-	close(msg.arg.fork.ufd);
-	return waitpid(holder, &status, 0) == holder && !status;
-}
-
-/* Where in the kernel it sleeps. */
-static bool sleeps_in(pid_t pid, const char *function)
-{
-	char path[64], text[4096];
-
-	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
-	return dm_read_path(path, text, sizeof(text)) > 0 && strstr(text, function);
+	return dm_sleeps_in(*(pid_t *)arg, "synchronize_srcu") || has_ended(arg);
 }
 
 /*
  * Whether unloading waits: it is asleep until the fork is over, and nowhere else
- * than where it is to be. *why says what is wrong.
+ * than where it is to be. "" or what is wrong.
  */
-static bool waits_for(pid_t holder, int fd, const char **why)
+static const char *wait_for_held(const char *recovery)
 {
-	double since = dm_seconds(), seen = 0;
-	bool waits = false, gone = false;
+	struct dm_how how = {
+		.point = DM_VM_AREA_DUP,
+		.prepare = prepare,
+		.unjudged = true,
+	};
+	static struct dm_hold hold;
+	const char *why, *ended;
+	double seen;
 	pid_t pid;
 	int status;
 
+	why = dm_use_recovery(recovery);
+	if (!*why)
+		why = dm_hold_begin(&hold) ?: "";
+	if (*why)
+		return why;
+	why = dm_hold_fork(&hold, &how);
+	if (*why) {
+		ksft_print_msg("%s\n", why);
+		dm_end_hold(&hold, false, NULL);
+		return "no fork is held";
+	}
 	pid = fork();
 	if (!pid)
-		_exit(syscall(SYS_delete_module, DM_MODULE, 0) ? errno : 0);
+		_exit(dm_unload());
 	/* It sleeps there when nobody is inside as well, but not for a second. */
-	while (!gone && dm_seconds() < (waits ? seen + 1 : since + LIMIT)) {
-		gone = waitpid(pid, &status, WNOHANG) == pid;
-		if (!gone && !waits && sleeps_in(pid, "synchronize_srcu")) {
-			waits = true;
-			seen = dm_seconds();
-		}
+	if (!dm_wait_until(waits_or_has_ended, &pid))
+		why = "where unloading sleeps cannot be seen";
+	for (seen = dm_seconds(); dm_seconds() < seen + 1 && !has_ended(&pid);)
 		sched_yield();
+	if (!dm_is_held(&hold))
+		why = "the fork is held no more";
+	else if (has_ended(&pid))
+		why = "it was unloaded while a fork was inside of it, or cannot be";
+	ended = dm_end_hold(&hold, false, &held);
+	if (!*why && *ended) {
+		ksft_print_msg("%s\n", ended);
+		why = "the fork that was held does not end as it should";
 	}
-	if (gone) {
-		*why = status ? "it cannot be unloaded" :
-			"it was unloaded while a fork was inside of it";
-		return false;
+	if (!dm_wait_until(has_ended, &pid)) {
+		kill(pid, SIGKILL);
+		return "unloading waits for ever";
 	}
-	if (!waits)
-		*why = "where unloading sleeps cannot be seen";
-	if (!let_go(holder, fd))
-		*why = "the fork that was under way does not work";
-	if (waitpid(pid, &status, 0) != pid || status || loaded())
-		*why = "it is still there";
-	return !**why;
+	if (waitpid(pid, &status, 0) != pid || status || dm_loaded())
+		return *why ? why : "it is still there";
+	return why;
 }
 
 /*
@@ -230,25 +168,29 @@ static const char *watched(int *hits)
 
 int main(void)
 {
+	static const char * const recoveries[] = { "rust", "upstream" };
 	const char *why = "", *no_trace;
-	int fd, with, without;
+	int with, without;
 	unsigned int failed = 0;
-	bool ok;
-	pid_t holder;
+	size_t i;
 
 	dm_skip_unless_available();
 	ksft_print_header();
-	ksft_set_plan(4);
+	ksft_set_plan(ARRAY_SIZE(recoveries) + 3);
 	dm_reset();
 	no_trace = watched(&with);
 
-	holder = start_holder(&fd);
-	if (!holder)
-		ksft_exit_skip("no fork can be held: CONFIG_USERFAULTFD?\n");
-	ok = waits_for(holder, fd, &why);
-	if (!ok)
-		ksft_print_msg("%s\n", why);
-	ksft_test_result(ok, "unloading waits for a fork that is under way\n");
+	for (i = 0; i < ARRAY_SIZE(recoveries); i++) {
+		why = dm_loaded() || dm_load() ? wait_for_held(recoveries[i]) :
+			"it cannot be loaded";
+		if (*why)
+			ksft_print_msg("%s\n", why);
+		ksft_test_result(!*why, "unloading waits for a fork that %s recovers\n",
+				 recoveries[i]);
+	}
+	/* What comes now is without it, whatever has gone wrong. */
+	if (dm_loaded())
+		dm_unload();
 
 	if (!no_trace)
 		no_trace = watched(&without);
@@ -266,6 +208,6 @@ int main(void)
 	ksft_print_msg("%u forks failed %s\n", failed, why);
 	ksft_test_result(!*why && failed, "without the module a failure is recovered\n");
 
-	ksft_test_result(load(), "the module can be loaded again\n");
+	ksft_test_result(dm_load(), "the module can be loaded again\n");
 	ksft_finished();
 }
