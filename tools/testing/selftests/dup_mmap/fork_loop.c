@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * fork_loop [-f] [fifo]: fork until SIGTERM, then print how it went.
+ * fork_loop [-f] [file]: fork until SIGTERM, then print how it went.
  *
  * -f asks for injected failures (make-it-fail). The file gets one line after
- * the first fork, so that a script can wait for that by reading a FIFO. Exits 0
- * if every fork worked or said ENOMEM, 1 otherwise.
+ * the first fork, so that a script can wait for that. Exits 0 if every fork
+ * worked or said ENOMEM, 1 otherwise.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "f")) != -1) {
 		if (opt != 'f') {
-			fprintf(stderr, "usage: %s [-f] [fifo]\n", argv[0]);
+			fprintf(stderr, "usage: %s [-f] [file]\n", argv[0]);
 			return 1;
 		}
 		ask = true;

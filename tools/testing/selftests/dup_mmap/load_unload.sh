@@ -8,7 +8,8 @@
 
 fail=$dir/fail_dup_mmap
 cycles=8
-loop=
+tasks=1
+loops=
 was_loaded=n
 [ ! -d "$dir" ] || was_loaded=y
 
@@ -17,7 +18,8 @@ clean_up()
 {
 	ok=0
 	exec 3<&-
-	[ -z "$loop" ] || kill "$loop" 2>/dev/null
+	# shellcheck disable=SC2086 # several
+	[ -z "$loops" ] || kill $loops 2>/dev/null
 	if [ "$was_loaded" = y ] && [ ! -d "$dir" ]; then
 		insert || ok=1
 	elif [ "$was_loaded" = n ] && [ -d "$dir" ]; then
@@ -56,22 +58,36 @@ can_fork()
 	( : ) || { note "fork failed"; return 1; }
 }
 
-# start_loop [-f]: returns once it has forked.
-start_loop()
+# start_loops [-f]: as many as $tasks; returns once each has forked. It says so in a
+# file: to read a FIFO can be interrupted, and then it waits for ever for a reader.
+start_loops()
 {
-	"$here/fork_loop" "$@" "$tmp/fifo" > "$tmp/forks" &
-	loop=$!
-	read -r _ < "$tmp/fifo" || true
-	kill -0 "$loop" 2>/dev/null || { note "fork_loop did not start"; return 1; }
+	i=0
+	while [ "$i" -lt "$tasks" ]; do
+		: > "$tmp/forked.$i"
+		"$here/fork_loop" "$@" "$tmp/forked.$i" > "$tmp/forks.$i" &
+		loops="$loops $!"
+		uptime
+		limit=$((seconds + 60))
+		until [ -s "$tmp/forked.$i" ]; do
+			uptime
+			kill -0 "$!" 2>/dev/null && [ "$seconds" -lt "$limit" ] ||
+				{ note "fork_loop did not start"; return 1; }
+		done
+		i=$((i + 1))
+	done
 }
 
-stop_loop()
+stop_loops()
 {
-	kill "$loop"
-	wait "$loop"
-	rc=$?
-	loop=
-	note "$(cat "$tmp/forks")"
+	rc=0
+	for pid in $loops; do
+		kill "$pid"
+		wait "$pid" || rc=$?
+	done
+	loops=
+	sed 's/^/# /' "$tmp"/forks.*
+	rm -f "$tmp"/forks.*
 	return "$rc"
 }
 
@@ -110,15 +126,24 @@ arm_all()
 	echo "$2" > "$fail/probability"
 }
 
-# cycle <point> <probability>; probability 0: not armed
+# Every fork is watched, and none can fail: there is no such VMA.
+watch_all()
+{
+	echo 1000000 > "$fail/vma-index" &&
+	arm_all any 100 &&
+	echo N > "$fail/task-filter"
+}
+
+# cycle <point> <probability>; "watched -": nothing fails; "unwatched -": nor is
+# anything asked for, and nobody knows how many there are.
 cycle()
 {
 	load || return 1
-	if [ "$2" != 0 ]; then
-		arm_all "$1" "$2" && wait_for failed || return 1
-	else
-		wait_for forks || return 1
-	fi
+	case $1 in
+	unwatched) ;;
+	watched) watch_all && wait_for forks || return 1 ;;
+	*) arm_all "$1" "$2" && wait_for failed || return 1 ;;
+	esac
 	unload && is_gone && can_fork
 }
 
@@ -129,13 +154,13 @@ cycles_while_forking()
 	probability=$3
 	bad=0
 	shift 3
-	start_loop "$@" || { result 1 "$what"; return; }
+	start_loops "$@" || { stop_loops; result 1 "$what"; return; }
 	c=0
 	while [ "$c" -lt "$cycles" ]; do
 		cycle "$point" "$probability" || { bad=1; break; }
 		c=$((c + 1))
 	done
-	stop_loop || bad=1
+	stop_loops || bad=1
 	[ ! -d "$dir" ] || unload
 	result "$bad" "$what ($c cycles)"
 }
@@ -145,8 +170,7 @@ cycles_while_forking()
 [ -n "$(module_file)" ] || skip_all "no $module.ko in /lib/modules"
 [ -x "$here/fork_loop" ] || skip_all "fork_loop is not built"
 
-begin 8
-mkfifo "$tmp/fifo" || exit 1
+begin 12
 
 [ "$was_loaded" = n ] || unload
 is_gone && can_fork
@@ -175,9 +199,16 @@ exec 3<&-
 is_gone || rc=1
 result "$rc" "unload with a file open: busy, or the file is dead"
 
-cycles_while_forking "unload while others fork" any 0
+cycles_while_forking "unload while others fork" unwatched -
+cycles_while_forking "unload while others fork, and are watched" watched -
 cycles_while_forking "unload while forks fail at the last step" arch-dup-mmap 100 -f
 cycles_while_forking "unload while forks fail half way" copy-page-range 5 -f
 cycles_while_forking "unload while forks fail anywhere" any 20 -f
+
+# More of them than there are CPUs: one is always in the middle of it.
+tasks=4
+cycles_while_forking "unload while four tasks fork" unwatched -
+cycles_while_forking "unload while four tasks fork, and are watched" watched -
+cycles_while_forking "unload while forks of four tasks fail" any 20 -f
 
 finish
