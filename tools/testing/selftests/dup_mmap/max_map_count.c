@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A fork of as many VMAs as a process may have fails when the last one, one in the
- * middle or only the first one has been copied, under both recoveries.
+ * middle or only the first one has been copied, under both recoveries. In the long
+ * form it may have 300,000, and then fork has 3 GiB of small pages to copy and to
+ * give back, or half of what there is.
  *
  * A kernel that checks all VMAs of a process after each change of one
  * (CONFIG_DEBUG_VM_MAPLE_TREE) gets a thousand: it needs more than an hour to
@@ -19,6 +21,9 @@
 
 #define MAX_MAP_COUNT	"/proc/sys/vm/max_map_count"
 #define FEW		1000
+#define MANY		300000
+#define MUCH		(3ul << 30)
+#define LITTLE		(32ul << 20)
 #define POINT		DM_COPY_PAGE_RANGE
 
 static const char * const recoveries[] = { "rust", "upstream" };
@@ -28,6 +33,7 @@ static struct {
 	char *addr;
 	long nr;
 	int at;			/* index of the first one */
+	size_t len;
 } area;
 
 static struct dm_maps maps;	/* without these */
@@ -47,19 +53,32 @@ static bool all_vmas_are_checked(void)
 	return found;
 }
 
+/* How many there are to be. */
+static long how_many(void)
+{
+	char text[16];
+
+	if (all_vmas_are_checked())
+		return FEW;
+	/* On um the host has the last word. */
+	if (dm_long_form() && !dm_is_um()) {
+		snprintf(text, sizeof(text), "%d", MANY);
+		dm_write_path(MAX_MAP_COUNT, text);
+	}
+	return dm_read_number(MAX_MAP_COUNT);
+}
+
 /* As many as there may be, or one less. */
 static const char *build(void)
 {
-	long max = dm_read_number(MAX_MAP_COUNT), i;
+	long max = how_many(), i;
 	const char *why;
 
 	page = sysconf(_SC_PAGESIZE);
 	if (max < 0)
 		return "no " MAX_MAP_COUNT;
-	if (all_vmas_are_checked())
-		max = FEW;
-	area.addr = mmap(NULL, (max + 2) * page, PROT_NONE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	area.len = (max + 2) * page;
+	area.addr = mmap(NULL, area.len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (area.addr == MAP_FAILED)
 		return "mmap failed";
 	/* With the one for all of them, which will be the last one there. */
@@ -173,6 +192,54 @@ static const char *fail_at(const char *recovery, long index, long last)
 	return why;
 }
 
+/* Small pages, each used. NULL: there is no memory. */
+static char *use_memory(size_t len)
+{
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, len, MADV_NOHUGEPAGE);
+	return madvise(p, len, MADV_POPULATE_WRITE) ? NULL : p;
+}
+
+/* Every page of it is copied, and then the fork fails. */
+static const char *give_back(const char *recovery, size_t len)
+{
+	static struct dm_series series;
+	struct dm_record rec;
+	char *p = use_memory(len);
+	const char *why;
+	double t;
+
+	if (!p)
+		return "there is no memory";
+	dm_use_recovery(recovery);
+	why = dm_begin_series(&series, recovery);
+	t = dm_seconds();
+	if (!*why)
+		why = dm_shoot(&series, DM_ARCH_DUP_MMAP, -1, 0, &rec);
+	dm_end_series();
+	if (!*why && rec.uncharged < len / page)
+		why = "the pages were not given back to the commit limit";
+	ksft_print_msg("%zu MB: %.1f s\n", len >> 20, dm_seconds() - t);
+	munmap(p, len);
+	return why;
+}
+
+/* Half of what can be had at most: who has none left is killed. */
+static size_t how_much(void)
+{
+	static char text[8192];
+	size_t there, want = dm_long_form() ? MUCH : LITTLE;
+	const char *p;
+
+	dm_read_path("/proc/meminfo", text, sizeof(text));
+	p = strstr(text, "MemAvailable:");
+	there = p ? strtoul(p + strlen("MemAvailable:"), NULL, 10) << 9 : 0;
+	return (there < want ? there : want) & -page;
+}
+
 int main(void)
 {
 	static struct dm_counters before;
@@ -194,7 +261,7 @@ int main(void)
 		dm_cgroup_leave(&cgroup);
 		ksft_exit_skip("%s\n", why);
 	}
-	ksft_set_plan(1 + ARRAY_SIZE(recoveries) * ARRAY_SIZE(at) + 2);
+	ksft_set_plan(1 + ARRAY_SIZE(recoveries) * (ARRAY_SIZE(at) + 1) + 3);
 	dm_save(&saved);
 	taint = dm_taint();
 	t = dm_seconds();
@@ -226,6 +293,20 @@ int main(void)
 	if (*why)
 		ksft_print_msg("%s\n", why);
 	ksft_test_result(!*why, "nothing is lost\n");
+
+	munmap(area.addr, area.len);
+	dm_get_counters(&before);
+	for (r = 0; r < ARRAY_SIZE(recoveries); r++) {
+		why = give_back(recoveries[r], how_much());
+		if (*why)
+			ksft_print_msg("%s\n", why);
+		ksft_test_result(!*why && dm_taint() == taint, "%s, much memory\n",
+				 recoveries[r]);
+	}
+	why = dm_check_counters(&before, DM_PATIENT);
+	if (*why)
+		ksft_print_msg("%s\n", why);
+	ksft_test_result(!*why, "nothing of the memory is lost\n");
 	dm_restore(&saved);
 	dm_cgroup_leave(&cgroup);
 	ksft_finished();
