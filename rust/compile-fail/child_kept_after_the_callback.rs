@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Nobody keeps the child past the callback, when its locks are dropped.
+// Nobody keeps the child past the callback, when its lock is dropped.
 //
 // error: lifetime may not live long enough
 
@@ -9,8 +9,8 @@ use crate::mm::{
     ChildMm, //
 };
 
-struct Kept(Option<ChildMm<'static, Building>>);
+struct Kept(Option<ChildMm<'static, Building<'static>>>);
 
-fn case(kept: &mut Kept, child: ChildMm<'_, Building>) {
+fn case<'a>(kept: &mut Kept, child: ChildMm<'a, Building<'a>>) {
     kept.0 = Some(child);
 }

@@ -11,6 +11,6 @@ use crate::mm::{
 
 fn send<T: Send>(_: T) {}
 
-fn case(child: ChildMm<'_, Building>) {
+fn case(child: ChildMm<'_, Building<'_>>) {
     send(child);
 }

@@ -4,12 +4,17 @@
 //
 // error[E0308]: mismatched types
 
-use crate::mm::unmap::{
-    TreeEnd,
-    UnmapRange,
-    VmaEnd, //
-};
+// What rust/mm/ keeps to itself, compiled here too.
+#[rustfmt::skip]
+#[path = "mm/pgtables.rs"]
+mod pgtables;
 
-fn case(tree_end: TreeEnd, vma_end: VmaEnd) -> UnmapRange {
-    UnmapRange::new(tree_end, vma_end, vma_end)
+use crate::mm::{
+    view,
+    Extent, //
+};
+use pgtables::PgtableCeiling;
+
+fn case(extent: Extent) -> PgtableCeiling {
+    PgtableCeiling::below(extent.end())
 }

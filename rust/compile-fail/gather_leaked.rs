@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// A gather does not outlive what it is for, so it is always finished.
+// A gather does not outlive the call that lends it, so it is always finished.
 //
 // error[E0521]: borrowed data escapes outside of closure
 
 use crate::mm::{
     Building,
-    ChildMm,
-    Classified,
-    Flush,
-    PgtableCeiling, //
+    ChildMm, //
 };
 
-fn case(child: ChildMm<'_, Building>) {
-    let Classified::Copied(child) = child.classify() else {
-        return;
-    };
+fn case(child: ChildMm<'_, Building<'_>>) {
+    let (child, _) = child.let_parent_go();
     let mut kept = None;
 
-    let _ = child.gather(Flush::Range, |child| {
-        kept = Some(child.unmap_vmas(PgtableCeiling::user()));
+    let _ = child.gather(|copies| {
+        kept = Some(copies);
         loop {}
     });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Where the parent's VMAs are can be asked, and nothing else.
+// Of a VMA of the parent nobody learns more than where it is.
 //
 // error[E0599]: no method named `flags` found for struct `AddrRange` in the current scope
 
@@ -10,7 +10,7 @@ use crate::mm::{
     ChildMm, //
 };
 
-fn case(child: &ChildMm<'_, Building>) -> usize {
+fn case(child: &ChildMm<'_, Building<'_>>) -> usize {
     match child.entries().next() {
         Some(Entry::Other(vma)) => vma.flags(),
         _ => 0,

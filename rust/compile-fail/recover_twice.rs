@@ -12,7 +12,7 @@ use crate::{
     recovery::recover, //
 };
 
-fn case(child: ChildMm<'_, Building>) {
-    recover(child);
-    recover(child);
+fn case<'a>(child: ChildMm<'a, Building<'a>>) {
+    recover(child, || ());
+    recover(child, || ());
 }

@@ -12,7 +12,7 @@ use crate::{
     recovery::recover, //
 };
 
-fn case(child: ChildMm<'_, Building>) -> usize {
-    recover(child);
+fn case<'a>(child: ChildMm<'a, Building<'a>>) -> usize {
+    recover(child, || ());
     child.nr_copied()
 }
