@@ -136,6 +136,7 @@ pub(crate) struct Copies<'a, 'g> {
 }
 
 impl<'a, 'g> Copies<'a, 'g> {
+    /// Those that the walk has not come to yet.
     pub(super) fn new(walk: &'g mut Walk<'a, 'g>) -> Self {
         Self {
             walk,
