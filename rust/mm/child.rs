@@ -25,9 +25,11 @@ use super::{
     gather::MmuGather,
     group::{
         find_copy,
+        remove_kept,
         Copies,
+        Counts,
         Done,
-        Walk, //
+        Gathering, //
     },
     lock::{
         ParentLock,
@@ -190,7 +192,9 @@ impl<'a> ChildMm<'a, Alone> {
         // SAFETY: By the type invariants what the tree has below the end is the child's, whose lock
         // is held for writing.
         let first = unsafe { find_copy(mas, extent.end()) };
-        let (nr_vmas, nr_accounted) = first.map_or((0, 0), |first| {
+        // SAFETY: Returns a constant.
+        let keep = unsafe { raw::helper_flush_walks_vmas() };
+        let mut removed = first.map_or(Counts::NONE, |first| {
             // SAFETY: The tree's lock keeps the mm valid.
             unsafe { raw::helper_flush_cache_mm(mm.as_ptr()) };
             // SAFETY: The tree's lock keeps the mm valid, and its counters are its own.
@@ -200,12 +204,19 @@ impl<'a> ChildMm<'a, Alone> {
             let gather = unsafe { MmuGather::new(mm) };
             pin_init::stack_pin_init!(let gather = gather);
             // SAFETY: By the type invariants `first` and all that the tree has from behind it to
-            // the end are the child's, complete, and nobody else has them.
-            let mut walk = unsafe { Walk::new(gather, self.mas, first, extent.end()) };
+            // the end are the child's, complete, and nobody else has them. `keep` is set where a
+            // flush walks the tree.
+            let mut gathering =
+                unsafe { Gathering::new(gather, self.mas, first, extent.end(), keep) };
 
-            f(Copies::new(&mut walk)).counts()
+            f(Copies::new(&mut gathering)).removed()
         });
-        let differ = nr_vmas != self.nr_copied();
+        if keep {
+            // SAFETY: The gather is finished. `Done` says that each VMA went through all of the way
+            // but its removal; they are the child's, whose lock is held.
+            removed = unsafe { remove_kept(self.mas, extent.end()) };
+        }
+        let differ = removed.nr_removed != self.nr_copied();
 
         // SAFETY: Only warns, as `tear_down_vmas()` does.
         unsafe { raw::helper_vm_warn_on_once(differ) };
@@ -213,8 +224,8 @@ impl<'a> ChildMm<'a, Alone> {
         self.map(|_| NoCopies {
             report: Report {
                 extent,
-                nr_vmas,
-                nr_accounted,
+                nr_vmas: removed.nr_removed,
+                nr_accounted: removed.nr_accounted,
             },
         })
     }

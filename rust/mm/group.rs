@@ -14,7 +14,9 @@
 //! ```
 //!
 //! A VMA is removed before its pages are freed, which is when the gather is finished. That is right
-//! only because nobody has ever run on the mm, so that no TLB knows of it.
+//! only because nobody has ever run on the mm, so that no TLB knows of it. User Mode Linux walks the
+//! VMAs of the mm to flush what it takes for a TLB: there they are removed afterwards, in a second
+//! walk.
 //!
 //! C: `unmap_vmas()` and `free_pgtables()` in [`mm/memory.c`](srctree/mm/memory.c),
 //! `tear_down_vmas()` in [`mm/dup_mmap.h`](srctree/mm/dup_mmap.h)
@@ -42,52 +44,44 @@ const GROUP: usize = 32;
 /// Says which gather: one with another lifetime is another one, be it longer or shorter.
 type Brand<'g> = PhantomData<fn(&'g ()) -> &'g ()>;
 
-/// A walk over the copied VMAs, with the group that it has come to. On the stack of
-/// [`super::ChildMm::gather`].
+/// A walk over the copied VMAs, with the group that it has come to.
 ///
 /// # Invariants
 ///
-/// - The first `nr` of `vmas`, `next`, and what the tree has between `mas` and `end` are VMAs of the
-///   gather's mm, whose mmap lock is held for writing for `'a`. Nobody else has them.
+/// - The first `nr` of `vmas`, `next`, and what the tree has between `mas` and `end` are VMAs of one
+///   mm, whose mmap lock is held for writing. Nobody else has them.
 /// - `mas` is a valid state of that mm's tree, and nobody else uses it.
-pub(super) struct Walk<'a, 'g> {
-    gather: Pin<&'g mut MmuGather<'a>>,
+struct Walk {
     mas: NonNull<bindings::ma_state>,
     end: usize,
     next: Option<NonNull<bindings::vm_area_struct>>,
     vmas: [NonNull<bindings::vm_area_struct>; GROUP],
     nr: usize,
-    nr_removed: usize,
-    nr_accounted: usize,
 }
 
-impl<'a, 'g> Walk<'a, 'g> {
+impl Walk {
     /// A walk that begins with `first`, where `mas` has found it.
     ///
     /// # Safety
     ///
-    /// The type's invariants hold.
-    pub(super) unsafe fn new(
-        gather: Pin<&'g mut MmuGather<'a>>,
+    /// The type's invariants hold, for as long as it is used.
+    unsafe fn new(
         mas: NonNull<bindings::ma_state>,
-        first: NonNull<bindings::vm_area_struct>,
+        first: Option<NonNull<bindings::vm_area_struct>>,
         end: usize,
     ) -> Self {
         // INVARIANT: The caller says so.
         Self {
-            gather,
             mas,
             end,
-            next: Some(first),
+            next: first,
             vmas: [NonNull::dangling(); GROUP],
             nr: 0,
-            nr_removed: 0,
-            nr_accounted: 0,
         }
     }
 
     /// The VMAs of the group.
-    fn group_mut(&mut self) -> &mut [NonNull<bindings::vm_area_struct>] {
+    fn group(&mut self) -> &mut [NonNull<bindings::vm_area_struct>] {
         self.vmas.get_mut(..self.nr).unwrap_or_default()
     }
 
@@ -107,6 +101,120 @@ impl<'a, 'g> Walk<'a, 'g> {
         }
         self.nr != 0
     }
+
+    /// Detaches the VMAs of the group, closes them and frees them, and says how many of their pages
+    /// count against the commit limit. Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// They are zapped and unlinked, and nobody follows the entries that the tree still has of them.
+    unsafe fn remove_group(&mut self) -> Counts {
+        let vmas = self.group();
+        let nr = vmas.len();
+        let mut nr_accounted = 0_usize;
+
+        for vma in &*vmas {
+            // SAFETY: By the type invariants it is a VMA whose mm's lock is held.
+            let pages = unsafe { Vma::from_raw(*vma) }.nr_accounted();
+
+            // The VMAs of one mm do not overlap, so the sum is no more than all addresses have.
+            nr_accounted = nr_accounted.wrapping_add(pages);
+        }
+        // SAFETY: They are attached and ours, as the type invariants say, and the caller says the
+        // rest. A `NonNull` is a pointer.
+        unsafe { raw::dup_mmap_remove_vmas(vmas.as_mut_ptr().cast(), nr as u32) };
+        // INVARIANT: What was freed is not in the group any more.
+        self.nr = 0;
+        Counts {
+            nr_removed: nr,
+            nr_accounted,
+        }
+    }
+}
+
+/// What was removed.
+#[derive(Clone, Copy)]
+pub(super) struct Counts {
+    /// VMAs.
+    pub(super) nr_removed: usize,
+    /// Those of their pages that count against the commit limit.
+    pub(super) nr_accounted: usize,
+}
+
+impl Counts {
+    /// Nothing.
+    pub(super) const NONE: Self = Self {
+        nr_removed: 0,
+        nr_accounted: 0,
+    };
+
+    fn add(&mut self, more: Self) {
+        self.nr_removed = self.nr_removed.wrapping_add(more.nr_removed);
+        self.nr_accounted = self.nr_accounted.wrapping_add(more.nr_accounted);
+    }
+}
+
+/// The gather with the walk, on the stack of [`super::ChildMm::gather`].
+///
+/// # Invariants
+///
+/// The walk's mm is the gather's.
+pub(super) struct Gathering<'a, 'g> {
+    gather: Pin<&'g mut MmuGather<'a>>,
+    walk: Walk,
+    removed: Counts,
+    /// Whether the VMAs have to stay until the gather is finished.
+    keep: bool,
+}
+
+impl<'a, 'g> Gathering<'a, 'g> {
+    /// Begins with `first`, where `mas` has found it.
+    ///
+    /// # Safety
+    ///
+    /// - `first` and what the tree of the gather's mm has between `mas` and `end` are VMAs of that
+    ///   mm, which nobody else has. `mas` is a valid state of the tree, which nobody else uses.
+    /// - Unless `keep` is set, finishing the gather does not follow the entries of the tree.
+    pub(super) unsafe fn new(
+        gather: Pin<&'g mut MmuGather<'a>>,
+        mas: NonNull<bindings::ma_state>,
+        first: NonNull<bindings::vm_area_struct>,
+        end: usize,
+        keep: bool,
+    ) -> Self {
+        // INVARIANT: The caller says so.
+        Self {
+            gather,
+            // SAFETY: The gather says that the mmap lock is held for writing, and the caller says
+            // the rest.
+            walk: unsafe { Walk::new(mas, Some(first), end) },
+            removed: Counts::NONE,
+            keep,
+        }
+    }
+}
+
+/// Removes the VMAs that have stayed until the gather was finished, from the first one on.
+///
+/// # Safety
+///
+/// What the tree of `mas`, which is valid and used by nobody else, has below `end` are VMAs of its
+/// mm, zapped and unlinked, which nobody else has. The mm's mmap lock is held for writing, and nobody
+/// follows the entries afterwards.
+pub(super) unsafe fn remove_kept(mas: NonNull<bindings::ma_state>, end: usize) -> Counts {
+    let mut removed = Counts::NONE;
+
+    // SAFETY: The caller says that the state is valid and ours.
+    view::reset(unsafe { &mut *mas.as_ptr() }, 0);
+    // SAFETY: The caller says that what is below the end is the mm's.
+    let first = unsafe { find_copy(mas.as_ptr(), end) };
+    // SAFETY: `first` is what the state has found, and the rest is as the caller says.
+    let mut walk = unsafe { Walk::new(mas, first, end) };
+    while walk.advance() {
+        // SAFETY: The caller says that they are zapped and unlinked.
+        removed.add(unsafe { walk.remove_group() });
+    }
+    removed
 }
 
 /// The next copied VMA that starts below `end`, going on from where `mas` is, like `mas_find()`.
@@ -131,30 +239,29 @@ pub(super) unsafe fn find_copy(
 /// The copied VMAs that are still there, in the order of their addresses.
 #[must_use = "the VMAs are leaked unless each is removed"]
 pub(crate) struct Copies<'a, 'g> {
-    walk: &'g mut Walk<'a, 'g>,
+    gathering: &'g mut Gathering<'a, 'g>,
     brand: Brand<'g>,
 }
 
 impl<'a, 'g> Copies<'a, 'g> {
-    /// Those that the walk has not come to yet.
-    pub(super) fn new(walk: &'g mut Walk<'a, 'g>) -> Self {
+    /// Those of the walk, which has no group at the moment.
+    pub(super) fn new(gathering: &'g mut Gathering<'a, 'g>) -> Self {
         Self {
-            walk,
+            gathering,
             brand: PhantomData,
         }
     }
 
     /// Goes on to the next group, or says that there is none left.
     pub(crate) fn next(self) -> NextGroup<'a, 'g> {
-        if self.walk.advance() {
+        if self.gathering.walk.advance() {
             NextGroup::Group(Group {
-                walk: self.walk,
+                gathering: self.gathering,
                 state: Mapped,
             })
         } else {
             NextGroup::Done(Done {
-                nr_removed: self.walk.nr_removed,
-                nr_accounted: self.walk.nr_accounted,
+                removed: self.gathering.removed,
                 _brand: self.brand,
             })
         }
@@ -169,17 +276,16 @@ pub(crate) enum NextGroup<'a, 'g> {
     Done(Done<'g>),
 }
 
-/// All copied VMAs are removed.
+/// All copied VMAs are removed, or will be when the gather is finished.
 pub(crate) struct Done<'g> {
-    nr_removed: usize,
-    nr_accounted: usize,
+    removed: Counts,
     _brand: Brand<'g>,
 }
 
 impl Done<'_> {
-    /// How many VMAs that were, and how many of their pages count against the commit limit.
-    pub(super) fn counts(self) -> (usize, usize) {
-        (self.nr_removed, self.nr_accounted)
+    /// What was removed so far.
+    pub(super) fn removed(self) -> Counts {
+        self.removed
     }
 }
 
@@ -199,7 +305,7 @@ pub(crate) struct Unmapped;
 /// The walk's group is not empty, and is as `S` says.
 #[must_use = "the VMAs are leaked unless they are removed"]
 pub(crate) struct Group<'a, 'g, S> {
-    walk: &'g mut Walk<'a, 'g>,
+    gathering: &'g mut Gathering<'a, 'g>,
     #[expect(dead_code, reason = "says how far the group has come")]
     state: S,
 }
@@ -207,7 +313,7 @@ pub(crate) struct Group<'a, 'g, S> {
 impl<'a, 'g, S> Group<'a, 'g, S> {
     fn into<T>(self, state: T) -> Group<'a, 'g, T> {
         Group {
-            walk: self.walk,
+            gathering: self.gathering,
             state,
         }
     }
@@ -218,13 +324,10 @@ impl<'a, 'g> Group<'a, 'g, Mapped> {
     ///
     /// C: `dup_mmap_zap_vmas()`
     pub(crate) fn zap(self) -> Group<'a, 'g, Zapped> {
-        let Walk {
-            gather, vmas, nr, ..
-        } = &mut *self.walk;
-        let vmas = vmas.get_mut(..*nr).unwrap_or_default();
+        let Gathering { gather, walk, .. } = &mut *self.gathering;
 
         // SAFETY: By the type invariants they are VMAs of the gather's mm.
-        unsafe { gather.as_mut().zap(vmas) };
+        unsafe { gather.as_mut().zap(walk.group()) };
         // INVARIANT: All of them are zapped.
         self.into(Zapped)
     }
@@ -236,7 +339,7 @@ impl<'a, 'g> Group<'a, 'g, Zapped> {
     /// C: `dup_mmap_unlink_anon_vmas()`, `unlink_file_vma_batch_add()`
     pub(crate) fn unlink(self) -> Group<'a, 'g, Unlinked> {
         let mut batch = raw::unlink_vma_file_batch::default();
-        let vmas = self.walk.group_mut();
+        let vmas = self.gathering.walk.group();
         let nr = vmas.len() as u32;
 
         // SAFETY: By the type invariants they are VMAs whose mm's lock is held, and a `NonNull` is a
@@ -262,16 +365,11 @@ impl<'a, 'g> Group<'a, 'g, Unlinked> {
     ///
     /// C: `free_pgtables()`
     pub(crate) fn free_pgtables(self) -> Group<'a, 'g, Unmapped> {
-        let Walk {
-            gather,
-            vmas,
-            nr,
-            next,
-            ..
-        } = &mut *self.walk;
+        let Gathering { gather, walk, .. } = &mut *self.gathering;
+        let next = walk.next;
         // SAFETY: By the type invariants they are VMAs whose mm's lock is held.
         let vma = |vma: &NonNull<_>| unsafe { Vma::from_raw(*vma) };
-        let mut group = vmas.get(..*nr).unwrap_or_default().iter().map(vma);
+        let mut group = walk.group().iter().map(vma);
         let Some(first) = group.next() else {
             return self.into(Unmapped);
         };
@@ -303,28 +401,20 @@ impl<'a, 'g> Group<'a, 'g, Unmapped> {
     /// Detaches the VMAs, closes them and frees them, and adds up what they were charged for.
     /// Sleeps.
     ///
+    /// Where finishing the gather walks the VMAs of the mm, they stay until that is done.
+    ///
     /// C: `dup_mmap_remove_vmas()`
     pub(crate) fn remove(self) -> Copies<'a, 'g> {
-        let walk = self.walk;
-        let vmas = walk.group_mut();
-        let nr = vmas.len() as u32;
-        let mut nr_accounted = 0_usize;
+        let gathering = self.gathering;
 
-        for vma in &*vmas {
-            // SAFETY: By the type invariants it is a VMA whose mm's lock is held.
-            let pages = unsafe { Vma::from_raw(*vma) }.nr_accounted();
+        if !gathering.keep {
+            // SAFETY: By the state they are zapped and unlinked. The walk is past them, finishing
+            // the gather does not follow the tree, and the child's lock is not dropped before
+            // `destroy_tree`.
+            let removed = unsafe { gathering.walk.remove_group() };
 
-            // The VMAs of one mm do not overlap, so the sum is no more than all addresses have.
-            nr_accounted = nr_accounted.wrapping_add(pages);
+            gathering.removed.add(removed);
         }
-        // SAFETY: They are unmapped, attached and ours, a `NonNull` is a pointer, and the mmap lock is
-        // write-held. The tree still refers to them, but nobody follows that: the walk is past them,
-        // and the child's lock is not dropped before `destroy_tree`.
-        unsafe { raw::dup_mmap_remove_vmas(vmas.as_mut_ptr().cast(), nr) };
-        walk.nr_accounted = walk.nr_accounted.wrapping_add(nr_accounted);
-        walk.nr_removed = walk.nr_removed.wrapping_add(walk.nr);
-        // INVARIANT: What was freed is not in the group any more.
-        walk.nr = 0;
-        Copies::new(walk)
+        Copies::new(gathering)
     }
 }
