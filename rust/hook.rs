@@ -251,7 +251,7 @@ impl<W: Watcher> Callbacks<W> {
         let private = unsafe { Self::private(call) };
         // SAFETY: The kernel passes a valid step, which nobody changes meanwhile.
         let step = unsafe { &*step };
-        // A kernel with other points would not have loaded the module.
+        // The kernel passes one of its enum, which ours is generated from.
         let point = Point::from_raw(step.point).unwrap_or(Point::FIRST);
         // SAFETY: The kernel passes null or a VMA of the parent, whose mmap lock is write-held.
         let vma = NonNull::new(step.vma).map(|vma| unsafe { Vma::from_raw(vma) });

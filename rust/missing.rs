@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Safe wrappers of C that the `kernel` crate lacks and that has nothing to do with mm.
+//! Safe wrappers of C that the `kernel` crate lacks and that have nothing to do with mm.
 
 pub(crate) mod debugfs;
 mod fault_attr;

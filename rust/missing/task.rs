@@ -42,8 +42,8 @@ impl fmt::Display for Comm {
 
 /// Lets another task run if one should, like the C macro.
 pub(crate) fn cond_resched() {
-    // SAFETY: It does not schedule while preemption is off, as under a spinlock, and a reader of RCU
-    // may be scheduled out where it does.
+    // SAFETY: It takes nothing but a context that may sleep. To call it in another one is a bug that
+    // C reports, as for every function of the `kernel` crate that sleeps.
     unsafe { raw::helper_cond_resched() };
 }
 

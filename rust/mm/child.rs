@@ -17,7 +17,7 @@
 //! TornDown             the tree is empty; the only state with a Report
 //! ```
 //!
-//! No state hands out a VMA of the parent, and none but [`Building`] looks at one.
+//! No state hands out a VMA of the parent, and only `Building::entries` reads one, for its `vm_mm`.
 //!
 //! C: `dup_mmap_recover()` and `tear_down_vmas()` in [`mm/dup_mmap.h`](srctree/mm/dup_mmap.h)
 
@@ -75,8 +75,8 @@ pub(crate) struct NoCopies {
 /// # Invariants
 ///
 /// - `mas` is a state of the tree, valid for `'a`, and nobody else uses it.
-/// - The tree's entries are what the state `S` says: those that start below the end of the extent
-///   are VMAs of this mm.
+/// - The tree's entries are what the state `S` says. In [`Building`] and [`Alone`] those that start
+///   below the end of the extent, and no others, are VMAs of this mm.
 pub(crate) struct ChildMm<'a, S> {
     tree: VmaTree<'a, NotInRcu>,
     mas: NonNull<bindings::ma_state>,
@@ -204,8 +204,8 @@ impl<'a> ChildMm<'a, Alone> {
             let gather = unsafe { MmuGather::new(mm) };
             pin_init::stack_pin_init!(let gather = gather);
             // SAFETY: By the type invariants `first` and all that the tree has from behind it to
-            // the end are the child's, complete, and nobody else has them. `keep` is set where a
-            // flush walks the tree.
+            // the end are the child's, and nobody else removes them. `keep` is set where a flush
+            // walks the tree.
             let mut gathering =
                 unsafe { Gathering::new(gather, self.mas, first, extent.end(), keep) };
 

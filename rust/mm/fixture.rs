@@ -46,7 +46,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// Nobody else refers to the mm, and the VMAs in its tree are those in `vmas`.
+/// Nobody else refers to the mm. The VMAs in its tree are those in `vmas`, beside marks and dangling
+/// entries.
 pub(crate) struct TestMm {
     mm: ARef<MmWithUser>,
     vmas: KVec<KBox<bindings::vm_area_struct>>,
@@ -171,8 +172,9 @@ impl TestMm {
             mas: unsafe { view::ma_state(NonNull::from(&*self.mm).cast(), 0) },
         };
         let parent = ParentLock::of_proof(parent);
-        // SAFETY: The tree may be anything that the test has made of it. All that is done with it is
-        // to look, under the lock; nobody else knows of the mm.
+        // SAFETY: The tree may be anything that the test has made of it: all that is done with it is
+        // to look, under the lock, and `f` looks at entries only if none is dangling. Nobody else
+        // knows of the mm.
         let child = unsafe { ChildMm::from_raw(child, parent, NonNull::from(&mut vmi), failed) };
         let ret = f(&child);
         let (child, _) = child.let_parent_go();

@@ -110,7 +110,8 @@ impl<'a> MmuGather<'a> {
         locked: &'a super::WriteLocked<'_>,
         f: impl FnOnce(Pin<&mut Self>) -> R,
     ) -> R {
-        // SAFETY: The proof is borrowed for `'a`, and it is the mm of a test, which has no task.
+        // SAFETY: The proof is borrowed for `'a`. Nothing can be unmapped with the gather outside of
+        // `rust/mm/`, so it does not matter who runs on the mm.
         let gather = unsafe { Self::new(locked.mm()) };
 
         pin_init::stack_pin_init!(let gather = gather);

@@ -141,10 +141,10 @@ impl<'a> VmaTree<'a, Empty> {
         (in_rcu && entries.next().is_none()).then(|| unsafe { Self::assume(locked) })
     }
 
-    /// Lends the entries of a duplicate of the parent's tree, in which every entry is the parent's: `__mt_dup()`,
-    /// with the duplicate taken out of RCU mode as `dup_mmap()` does it.
+    /// Lends the entries of a duplicate of the parent's tree, in which every entry is the parent's:
+    /// `__mt_dup()`, with the duplicate taken out of RCU mode as `dup_mmap()` does it.
     ///
-    /// It is destroyed before this returns: the tree of a mm that others can see must have no VMA of
+    /// It is destroyed before this returns: the tree of an mm that others can see must have no VMA of
     /// another one.
     ///
     /// # Examples

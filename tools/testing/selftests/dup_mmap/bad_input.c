@@ -243,6 +243,11 @@ TEST_F(file, dry_run)
 	accepts(_metadata, DRY_RUN, "n\n", "N\n");
 	accepts(_metadata, DRY_RUN, "Y\n", "Y\n");
 	accepts(_metadata, DRY_RUN, "0", "N\n");
+	/* What kstrtobool() knows besides, as far as it is one letter. */
+	accepts(_metadata, DRY_RUN, "t", "Y\n");
+	refuses(_metadata, DRY_RUN, "o");
+	refuses(_metadata, DRY_RUN, "on");
+	accepts(_metadata, DRY_RUN, "F", "N\n");
 }
 
 TEST_F(file, errno_)
