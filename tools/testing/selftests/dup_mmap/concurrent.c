@@ -347,12 +347,35 @@ TEST_F_TIMEOUT(file, writes_during_armed_forks, dm_long_form() ? 3600 : 600)
 
 #define NR_SMALL	16384
 
+#define STACK		(256ul << 10)
+
 struct changer {
+	pthread_attr_t attr;
 	pthread_t thread;
 	const char *to;
-	int uffd;
-	int wrong, over, changed;
+	int uffd, fd;			/* that says so; of the file to be changed */
+	int over, changed;
+	ssize_t written;
 };
+
+/*
+ * In memory that a fork does not copy, and so is the stack: a page fault would make it
+ * wait for the end of the fork.
+ */
+static struct changer *make_changer(struct __test_metadata *_metadata)
+{
+	struct changer *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, (void *)c);
+	ASSERT_NE(MAP_FAILED, stack);
+	ASSERT_EQ(0, madvise(stack, STACK, MADV_DONTFORK));
+	ASSERT_EQ(0, pthread_attr_init(&c->attr));
+	ASSERT_EQ(0, pthread_attr_setstack(&c->attr, stack, STACK));
+	return c;
+}
 
 /*
  * As soon as the fork has begun. From when it has come to the VMA that a userfaultfd
@@ -368,7 +391,7 @@ static void *change_recovery(void *arg)
 			sched_yield();
 			continue;
 		}
-		c->wrong = dm_write("recovery", c->to);
+		c->written = write(c->fd, c->to, strlen(c->to));
 		__atomic_store_n(&c->changed, 1, __ATOMIC_SEQ_CST);
 		break;
 	}
@@ -402,9 +425,10 @@ TEST_F_TIMEOUT(file, recovery_changes_during_a_fork, 600)
 	int nr, err, uffd, changed = 0, seen = 0;
 	struct dm_layout watched;
 	struct dm_record rec;
-	struct changer c;
+	struct changer *c = make_changer(_metadata);
 	char *p;
 
+	c->fd = open_file(_metadata, "recovery", O_WRONLY);
 	uffd = watch_for_forks(_metadata, &watched);
 	p = mmap(NULL, NR_SMALL * page, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -417,13 +441,17 @@ TEST_F_TIMEOUT(file, recovery_changes_during_a_fork, 600)
 			ASSERT_EQ(0, mprotect(p + nr_small * page, page, PROT_READ));
 		ASSERT_STREQ("", dm_use_recovery(recoveries[nr % 2]));
 		ASSERT_STREQ("", dm_arm(DM_ARCH_DUP_MMAP, -1, 0));
-		c = (struct changer){ .to = recoveries[(nr + 1) % 2], .uffd = uffd };
-		ASSERT_EQ(0, pthread_create(&c.thread, NULL, change_recovery, &c));
+		c->to = recoveries[(nr + 1) % 2];
+		c->uffd = uffd;
+		c->over = 0;
+		c->changed = 0;
+		ASSERT_EQ(0, pthread_create(&c->thread, &c->attr, change_recovery, c));
 		ASSERT_EQ(-1, dm_fork(&err));
-		changed = __atomic_load_n(&c.changed, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&c.over, 1, __ATOMIC_SEQ_CST);
-		ASSERT_EQ(0, pthread_join(c.thread, NULL));
-		ASSERT_EQ(0, c.wrong);
+		changed = __atomic_load_n(&c->changed, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&c->over, 1, __ATOMIC_SEQ_CST);
+		ASSERT_EQ(0, pthread_join(c->thread, NULL));
+		if (changed)
+			ASSERT_EQ((ssize_t)strlen(c->to), c->written);
 		seen += changed;
 		ASSERT_STREQ("", dm_get_record(&rec));
 		ASSERT_STREQ(dm_points[DM_ARCH_DUP_MMAP].name, rec.point);
