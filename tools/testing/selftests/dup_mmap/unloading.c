@@ -78,8 +78,10 @@ static const char *wait_for_held(const char *recovery)
 		sched_yield();
 	if (!dm_is_held(&hold))
 		why = "the fork is held no more";
+	/* The fork stays where it is: to let it go now may be the end of the kernel. */
 	else if (has_ended(&pid))
-		why = "it was unloaded while a fork was inside of it, or cannot be";
+		return dm_loaded() ? "it cannot be unloaded" :
+			"it was unloaded while a fork was inside of it";
 	ended = dm_end_hold(&hold, false, &held);
 	if (!*why && *ended) {
 		ksft_print_msg("%s\n", ended);
