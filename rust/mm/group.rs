@@ -173,7 +173,8 @@ impl<'a, 'g> Gathering<'a, 'g> {
     /// # Safety
     ///
     /// - `first` and what the tree of the gather's mm has between `mas` and `end` are VMAs of that
-    ///   mm, which nobody else removes or frees. `mas` is a valid state of the tree, which nobody else uses.
+    ///   mm, which nobody else removes or frees. `mas` is a valid state of the tree, which nobody
+    ///   else uses.
     /// - Unless `keep` is set, finishing the gather does not follow the entries of the tree.
     pub(super) unsafe fn new(
         gather: Pin<&'g mut MmuGather<'a>>,
@@ -199,8 +200,8 @@ impl<'a, 'g> Gathering<'a, 'g> {
 /// # Safety
 ///
 /// What the tree of `mas`, which is valid and used by nobody else, has below `end` are VMAs of its
-/// mm, zapped and unlinked, so that nobody else comes by them. The mm's mmap lock is held for writing, and nobody
-/// follows the entries afterwards.
+/// mm, zapped and unlinked, so that nobody else comes by them. The mm's mmap lock is held for
+/// writing, and nobody follows the entries afterwards.
 pub(super) unsafe fn remove_kept(mas: NonNull<bindings::ma_state>, end: usize) -> Counts {
     let mut removed = Counts::NONE;
 

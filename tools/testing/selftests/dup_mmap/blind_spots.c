@@ -166,18 +166,24 @@ TEST_F(spot, fail_nth_is_put_back)
 
 /*
  * A large VMA that strict overcommit has no room for a second time: forks of this
- * process fail there, and nobody has injected anything. Returns where it is.
+ * process fail there, and nobody has injected anything. Returns where it is, or NULL.
  */
-static char *overcommit_large(struct __test_metadata *_metadata)
+static char *map_large(void)
 {
 	char *large = mmap(NULL, LARGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char kbytes[32];
 
-	ASSERT_NE(MAP_FAILED, large);
 	snprintf(kbytes, sizeof(kbytes), "%ld", dm_committed_as() + (long)(LARGE >> 11));
-	ASSERT_EQ(0, dm_write_path(OVERCOMMIT_KBYTES, kbytes));
-	ASSERT_EQ(0, dm_write_path(OVERCOMMIT_MEMORY, "2"));
+	return large == MAP_FAILED || dm_write_path(OVERCOMMIT_KBYTES, kbytes) ||
+		dm_write_path(OVERCOMMIT_MEMORY, "2") ? NULL : large;
+}
+
+static char *overcommit_large(struct __test_metadata *_metadata)
+{
+	char *large = map_large();
+
+	ASSERT_NE(NULL, large);
 	return large;
 }
 
@@ -542,6 +548,99 @@ TEST_F(spot, a_failure_is_no_dry_run)
 		EXPECT_EQ(0, strncmp(last, "vm-enough-memory ", 17)) TH_LOG("%s", last);
 		dm_disarm();
 	}
+}
+
+/* Which step it was in the list, and how many allocations were made in it. */
+static const char *last_step(struct __test_metadata *_metadata)
+{
+	int dropped;
+
+	nr_steps(_metadata, &dropped);
+	ASSERT_EQ(0, dropped);
+	return last_line(text);
+}
+
+/* What a fork allocates when its last step is over is not that step's. */
+TEST_F(spot, allocations_behind_a_step)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	char before[128];
+	const char *why;
+	void *p;
+
+	p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	why = dm_alloc_begin(&self->alloc, "");
+	if (why)
+		SKIP(return, "%s", why);
+	snprintf(before, sizeof(before), "%s", last_step(_metadata));
+	EXPECT_EQ(0, strncmp(before, "arch-dup-mmap -1 - ", 19)) TH_LOG("%s", before);
+	/* Now the child is to be one that KSM looks at. */
+	if (madvise(p, page, MADV_MERGEABLE))
+		SKIP(return, "MADV_MERGEABLE: %s (CONFIG_KSM)", strerror(errno));
+	EXPECT_STREQ(before, last_step(_metadata));
+}
+
+/* A fork that nobody wants to see fails by itself: the dry run is for another one. */
+TEST_F(spot, a_dry_run_is_for_no_failure_of_another)
+{
+	struct dm_record rec;
+
+	overcommit_large(_metadata);
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "0"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
+	EXPECT_EQ(ENOMEM, try_fork());
+	ASSERT_STREQ("", dm_get_record(&rec));
+	EXPECT_STREQ("vm-enough-memory", rec.point);
+	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
+	EXPECT_EQ(0, count_lines(text));
+	ASSERT_GT(dm_read(DM_FAIL "dry-run", text, sizeof(text)), 0);
+	EXPECT_STREQ("Y\n", text);
+}
+
+static const char *fail_at_large(void *arg, struct dm_place *place)
+{
+	place->fail = map_large();
+	return place->fail ? "" : "there is no large VMA";
+}
+
+/*
+ * The list is that of the dry run that was the last to end, and has nothing of one
+ * that is still under way.
+ */
+TEST_F(spot, steps_are_those_of_one_fork)
+{
+	struct dm_how how = {
+		.point = DM_VM_ENOUGH_MEMORY,
+		.prepare = fail_at_large,
+		.unjudged = true,
+		.dry_run = true,
+	};
+	static char before[sizeof(text)];
+	struct dm_hold hold;
+	const char *last;
+	int dropped;
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
+	ASSERT_EQ(NULL, dm_hold_begin(&hold));
+	EXPECT_GT(nr_steps(_metadata, &dropped), 20);
+	snprintf(before, sizeof(before), "%s", text);
+	EXPECT_STREQ("", dm_hold_fork(&hold, &how));
+	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
+	EXPECT_STREQ(before, text);
+	/* Another one meanwhile, from its beginning to its end. */
+	EXPECT_EQ(count_lines(before), nr_steps(_metadata, &dropped));
+	EXPECT_EQ(0, strncmp(last_line(text), "arch-dup-mmap ", 14));
+	EXPECT_TRUE(dm_is_held(&hold));
+	ASSERT_STREQ("", dm_end_hold(&hold, false, NULL));
+
+	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
+	EXPECT_NE(NULL, strstr(text, "\nmmap-write-lock -1 - "));
+	EXPECT_EQ(NULL, strstr(text, "\narch-dup-mmap -1 - "));
+	last = last_line(text);
+	EXPECT_EQ(0, strncmp(last, "vm-enough-memory ", 17)) TH_LOG("%s", last);
 }
 
 /* What the process that a userfaultfd watches says about itself. */

@@ -22,7 +22,7 @@
 
 enum {
 	UNMAP_REGION, REMOVE, OOM_SKIP, UNLOCK, FLUSH, ZAP, UNLINK, REMOVE_GROUP,
-	RESCHED, UNSTABLE, NR_FUNCTIONS
+	RESCHED, UNSTABLE, UP_WRITE, COMM, NR_FUNCTIONS
 };
 
 static const char * const functions[NR_FUNCTIONS] = {
@@ -36,6 +36,8 @@ static const char * const functions[NR_FUNCTIONS] = {
 	[REMOVE_GROUP]	= "dup_mmap_remove_vmas",
 	[RESCHED]	= "helper_cond_resched",
 	[UNSTABLE]	= "helper_mm_set_unstable",
+	[UP_WRITE]	= "up_write",
+	[COMM]		= "helper_current_comm",
 };
 
 /* What is inlined somewhere can't be seen there. */
@@ -227,6 +229,39 @@ TEST_F(who, when_the_parent_is_let_go)
 		EXPECT_EQ(can_be_seen(FLUSH), !!flush) TH_LOG("%s", rec.point);
 		EXPECT_TRUE(!flush || !rust || flush < find_call(ZAP, false))
 			TH_LOG("%s", rec.point);
+	}
+}
+
+/*
+ * The record is written when both locks have been dropped: it asks for the task's name.
+ * And the parent's is dropped when its TLB is flushed, so that nobody copies a page for
+ * another child which some CPU can still write to.
+ */
+TEST_F(who, over_when_the_locks_are_dropped)
+{
+	static const enum dm_point points[] = {
+		DM_MT_DUP, DM_COPY_PAGE_RANGE, DM_ARCH_DUP_MMAP
+	};
+	const char *parent, *child, *flush, *over;
+	static struct dm_maps maps;
+	struct dm_record rec;
+	size_t i;
+
+	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
+	for (i = 0; i < ARRAY_SIZE(points); i++) {
+		trace_fork(_metadata, variant->recovery, &maps, points[i],
+			   dm_points[points[i]].has_vma ? maps.nr / 2 : -1, &rec);
+		over = find_call(COMM, false);
+		child = strstr(text, ": up_write <-dup_mmap_fail");
+		parent = strstr(text, ": up_write <-dup_mmap_unlock_parent");
+		flush = strstr(text, ": flush_tlb_mm_range <-dup_mmap_unlock_parent");
+		ASSERT_NE(NULL, over);
+		ASSERT_NE(NULL, child);
+		ASSERT_NE(NULL, parent);
+		EXPECT_LT(child, over) TH_LOG("%s", rec.point);
+		EXPECT_LT(parent, over) TH_LOG("%s", rec.point);
+		EXPECT_EQ(can_be_seen(FLUSH), !!flush);
+		EXPECT_TRUE(!flush || flush < parent) TH_LOG("%s", rec.point);
 	}
 }
 

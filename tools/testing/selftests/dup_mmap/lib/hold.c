@@ -81,7 +81,10 @@ static const char *fail_and_be_held(struct dm_hold *hold, const struct dm_how *h
 		if (index < 0)
 			return "there is no such VMA to fail at";
 	}
-	why = dm_arm(how->point, index, 0);
+	if (!how->dry_run)
+		why = dm_arm(how->point, index, 0);
+	else if (dm_write(DM_FAIL "dry-run", "1"))
+		why = "cannot ask for a dry run";
 	if (*why)
 		return why;
 	if (how->unjudged) {

@@ -38,6 +38,7 @@ struct dm_how {
 	const char *(*check)(void *arg);
 	void *arg;
 	bool unjudged;		/* the module may be gone by then */
+	bool dry_run;		/* fails by itself: nothing is armed */
 };
 
 /* Shared with that process. */
