@@ -599,6 +599,61 @@ TEST_F(spot, a_dry_run_is_for_no_failure_of_another)
 	EXPECT_STREQ("Y\n", text);
 }
 
+static const char *fail_at_large(void *arg, struct dm_place *place)
+{
+	place->fail = map_large();
+	return place->fail ? "" : "there is no large VMA";
+}
+
+/*
+ * The list is that of the dry run that was the last to end, and has nothing of one
+ * that is still under way.
+ */
+TEST_F(spot, steps_are_those_of_one_fork)
+{
+	struct dm_how how = {
+		.point = DM_VM_ENOUGH_MEMORY,
+		.prepare = fail_at_large,
+		.unjudged = true,
+		.dry_run = true,
+	};
+	static char before[sizeof(text)];
+	struct dm_hold hold;
+	int dropped, status, go[2];
+	const char *last;
+	pid_t other;
+	char c;
+
+	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
+	/* Who makes another one meanwhile, and has not got the file that is held. */
+	ASSERT_EQ(0, pipe(go));
+	other = fork();
+	if (!other)
+		_exit(read(go[0], &c, 1) != 1 || dm_write(DM_FAIL "dry-run", "1") ||
+		      try_fork());
+	ASSERT_GT(other, 0);
+	EXPECT_GT(nr_steps(_metadata, &dropped), 20);
+	snprintf(before, sizeof(before), "%s", text);
+	ASSERT_EQ(NULL, dm_hold_begin(&hold));
+	EXPECT_STREQ("", dm_hold_fork(&hold, &how));
+	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
+	EXPECT_STREQ(before, text);
+
+	ASSERT_EQ(1, write(go[1], "", 1));
+	ASSERT_EQ(other, waitpid(other, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_TRUE(dm_is_held(&hold));
+	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
+	EXPECT_NE(NULL, strstr(text, "\narch-dup-mmap -1 - "));
+	ASSERT_STREQ("", dm_end_hold(&hold, false, NULL));
+	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
+	EXPECT_NE(NULL, strstr(text, "\nmmap-write-lock -1 - "));
+	EXPECT_EQ(NULL, strstr(text, "\narch-dup-mmap -1 - "));
+	last = last_line(text);
+	EXPECT_EQ(0, strncmp(last, "vm-enough-memory ", 17)) TH_LOG("%s", last);
+}
+
 /* What the process that a userfaultfd watches says about itself. */
 struct watched {
 	int uffd;

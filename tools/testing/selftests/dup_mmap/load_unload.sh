@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Load and unload the module while others fork, with and without failures armed.
-# Unloading has to wait for forks inside of it and must not disturb any.
+# Unloading has to wait for forks inside of it and must not disturb any. The long form
+# does that more often.
 
 . "$(dirname "$0")/ktap.sh"
 
 fail=$dir/fail_dup_mmap
-cycles=8
+cycles=4
+[ -z "${DUP_MMAP_LONG:-}" ] || cycles=50
 tasks=1
 loops=
 was_loaded=n

@@ -20,6 +20,7 @@
 #define STEP			3	/* pages more room each time */
 #define WARM_UP			4	/* failures, until all it needs is there */
 #define ENOUGH			(3 * WARM_UP)
+#define MAX_BARREN		3	/* rounds one after the other without a failure */
 
 #define LOCKED			(2ul << 20)
 
@@ -148,11 +149,14 @@ static bool two_cpus(int cpu[2])
 	return n == 2;
 }
 
-/* Single pages so far apart that each has a page table of its own. */
+/*
+ * Single pages so far apart that each has a page table of its own, and that the tables
+ * of one are freed before the next one's.
+ */
 static bool map_areas(void)
 {
 	size_t page = sysconf(_SC_PAGESIZE), pmd = page / sizeof(uint64_t) * page;
-	size_t len = (NR_AREAS + 1) * pmd, i;
+	size_t step = 2 * pmd, len = (NR_AREAS + 1) * step, i;
 	char *all, *p;
 
 	all = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -161,9 +165,9 @@ static bool map_areas(void)
 		return false;
 	munmap(all, len);
 	for (i = 0; i < NR_AREAS; i++) {
-		p = mmap(all + i * pmd, page, PROT_READ | PROT_WRITE,
+		p = mmap(all + i * step, page, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-		if (p != all + i * pmd)
+		if (p != all + i * step)
 			return false;
 		*p = 1;
 	}
@@ -303,13 +307,13 @@ static const char *fork_with_room(FIXTURE_DATA(natural) * self, const char *reco
 /*
  * Room for a bit more of a child each time, without anything that the OOM
  * killer could kill: allocations that are charged to the cgroup fail. All over again
- * until enough forks have failed in dup_mmap(), as long as any does.
+ * until enough forks have failed in dup_mmap(), as long as any does now and then.
  */
 TEST_F_TIMEOUT(natural, memcg_limit, 300)
 {
 	static struct dm_maps before;
 	long page = sysconf(_SC_PAGESIZE), base, moved = LONG_MAX, slack = 0;
-	int err, nr, last, room, try;
+	int err, nr, last, room, round, barren, try;
 	static char cmdline[4096];
 	enum outcome outcome;
 	const char *why;
@@ -352,17 +356,20 @@ TEST_F_TIMEOUT(natural, memcg_limit, 300)
 	/* What something else has moved is not moved again. */
 	for (try = 0; try < 3 && labs(moved) > slack; try++) {
 		nr = 0;
-		do {
+		barren = 0;
+		for (round = 0; nr < ENOUGH && barren < MAX_BARREN; round++) {
 			last = nr;
 			outcome = TOO_EARLY;
-			for (room = 8; outcome != WORKED && room < 1024; room += STEP) {
+			room = 8 + round % STEP;
+			for (; outcome != WORKED && room < 1024; room += STEP) {
 				ASSERT_STREQ("", fork_with_room(self, variant->recovery, &before,
 								base + room * page, &outcome));
 				if (outcome == FAILED && ++nr == WARM_UP)
 					base = used(self);
 			}
 			ASSERT_EQ(WORKED, outcome);
-		} while (nr < ENOUGH && nr > last);
+			barren = nr > last ? 0 : barren + 1;
+		}
 		ASSERT_GE(nr, ENOUGH);
 
 		/*

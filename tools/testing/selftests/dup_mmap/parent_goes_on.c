@@ -44,6 +44,21 @@
 
 enum where { FIRST, MIDDLE, LATE, LAST, ALL };
 
+/* Besides the area, on each side of it one of each of these kinds. */
+enum with { NONE, A_FILE, HUGE_PAGES, OTHERS, NR_WITH };
+
+#define MAX_KINDS	3
+
+static const struct {
+	int nr;
+	enum dm_kind kind[MAX_KINDS];
+} with_kinds[NR_WITH] = {
+	/* Not with those that need a process, which would have the file as well. */
+	[A_FILE]	= { 1, { DM_MEMFD_SHARED } },
+	[HUGE_PAGES]	= { 2, { DM_HUGETLB, DM_HUGETLB_SHARED } },
+	[OTHERS]	= { 3, { DM_USERFAULTFD, DM_MLOCKED, DM_GUP_PINNED } },
+};
+
 /* Of the process whose fork is held, and shared with the test. */
 struct worker {
 	pid_t tid;
@@ -52,12 +67,12 @@ struct worker {
 	const char *why;	/* "" or a constant of this program */
 };
 
-enum { FAULT, MAP, UNMAP, MOVE, PROTECT, ADVISE, KIND, FORK, NR_OPS };
+enum { FAULT, MAP, UNMAP, MOVE, PROTECT, ADVISE, KINDS, FORK, NR_OPS };
 enum { EXEC, EXIT, NR_LEAVERS };
 
 static struct scene {
 	enum where where;
-	enum dm_kind kind;	/* DM_ANON: none but the area */
+	enum with with;
 	struct worker worker[NR_OPS];
 	struct worker leaver[NR_LEAVERS];
 	int finish[2];		/* when all is done that needs the process */
@@ -67,7 +82,7 @@ static struct scene {
 	char *area;
 	char *file;
 	struct dm_layout last;		/* for LAST: what to fail at */
-	struct dm_layout kinds[2];	/* copied, and not */
+	struct dm_layout kinds[2][MAX_KINDS];	/* copied, and not */
 } *scene;
 
 static char *at(int i)
@@ -158,21 +173,25 @@ static const char *advise(void)
 		"MADV_DONTFORK fails" : "";
 }
 
-/* Both of that kind: written to, so that the parent has it for itself, and unmapped. */
-static const char *kind(void)
+/* Of each kind both: written to, so that the parent has it for itself, and unmapped. */
+static const char *kinds(void)
 {
 	struct dm_layout *l;
 	const char *why;
+	int side, k;
 	size_t i;
 
-	for (l = scene->kinds; l < scene->kinds + 2 && l->addr; l++) {
-		for (i = 0; i < l->looked_at; i += scene->page)
-			write_once(l->addr + i, l->addr[i]);
-		why = dm_check_kind(l);
-		if (*why)
-			return "the memory of the parent changed";
-		if (munmap(l->whole, l->whole_len))
-			return "munmap() fails";
+	for (side = 0; side < 2; side++) {
+		for (k = 0; k < with_kinds[scene->with].nr; k++) {
+			l = &scene->kinds[side][k];
+			for (i = 0; i < l->looked_at; i += scene->page)
+				write_once(l->addr + i, l->addr[i]);
+			why = dm_check_kind(l);
+			if (*why)
+				return "the memory of the parent changed";
+			if (munmap(l->whole, l->whole_len))
+				return "munmap() fails";
+		}
 	}
 	return "";
 }
@@ -196,7 +215,7 @@ static const struct {
 	[MOVE]		= { "mremap", move },
 	[PROTECT]	= { "mprotect", protect },
 	[ADVISE]	= { "madvise", advise },
-	[KIND]		= { "a kind", kind },
+	[KINDS]		= { "the kinds", kinds },
 	[FORK]		= { "fork", fork_too },
 };
 
@@ -333,14 +352,23 @@ static bool make_low(void)
 	return true;
 }
 
-static const char *make_kind(struct dm_layout *l)
+static const char *make_kinds(int side)
 {
 	const char *why;
+	int k;
 
-	if (scene->kind == DM_ANON)
-		return "";
-	why = dm_build(l, scene->kind, DM_MIDDLE);
-	return why ?: "";
+	for (k = 0; k < with_kinds[scene->with].nr; k++) {
+		why = dm_build(&scene->kinds[side][k], with_kinds[scene->with].kind[k],
+			       DM_MIDDLE);
+		if (why)
+			return why;
+	}
+	return "";
+}
+
+static bool is_below(int side, int k)
+{
+	return scene->kinds[side][k].addr < scene->area;
 }
 
 extern char __executable_start[], etext[];
@@ -348,24 +376,23 @@ extern char __executable_start[], etext[];
 static const char *prepare(void *arg, struct dm_place *place)
 {
 	const char *why;
-	int i, below = 0;
+	int k;
 
 	/* Code that was never run before would be a page fault, too. */
 	madvise((void *)((uintptr_t)__executable_start & -scene->page),
 		etext - __executable_start, MADV_POPULATE_READ);
 	/* One on each side of the area, whichever is the lower one. */
-	why = make_kind(&scene->kinds[0]);
+	why = make_kinds(0);
 	if (*why)
 		return why;
 	if (!make_area() || !make_low())
 		return "there is no room for the VMAs";
-	why = make_kind(&scene->kinds[1]);
+	why = make_kinds(1);
 	if (*why)
 		return why;
-	for (i = 0; i < 2; i++)
-		below += scene->kinds[i].addr < scene->area;
-	if (scene->kind != DM_ANON && below != 1)
-		return "both of that kind are on the same side";
+	for (k = 0; k < with_kinds[scene->with].nr; k++)
+		if (is_below(0, k) == is_below(1, k))
+			return "both of a kind are on the same side";
 	if (scene->where == LAST) {
 		why = dm_build(&scene->last, DM_ANON, DM_LAST);
 		if (why)
@@ -395,7 +422,7 @@ static const char *prepare(void *arg, struct dm_place *place)
 static const char *check(void *arg)
 {
 	const char *why;
-	int i, status;
+	int side, k, i, status;
 	char c;
 
 	if (read(scene->finish[0], &c, 1) != 1)
@@ -410,11 +437,13 @@ static const char *check(void *arg)
 	for (i = 0; i < NR_LOW; i += 2)
 		if (LOW[i * scene->page] != 1)
 			return "a page of the parent has changed";
-	for (i = 0; i < 2; i++) {
-		/* Of a file it is known whether any mapping has been left behind. */
-		why = dm_unbuild(&scene->kinds[i]);
-		if (*why)
-			return why;
+	for (side = 0; side < 2; side++) {
+		for (k = 0; k < with_kinds[scene->with].nr; k++) {
+			/* Of a file it is known whether any mapping has been left behind. */
+			why = dm_unbuild(&scene->kinds[side][k]);
+			if (*why)
+				return why;
+		}
 	}
 	return dm_unbuild(&scene->last);
 }
@@ -425,36 +454,37 @@ FIXTURE(parent) {
 };
 
 FIXTURE_VARIANT(parent) {
+	const char *recovery;
 	enum where where;
-	enum dm_kind kind;
+	enum with with;
 };
 
-FIXTURE_VARIANT_ADD(parent, first) { FIRST, DM_ANON };
-FIXTURE_VARIANT_ADD(parent, middle) { MIDDLE, DM_ANON };
-FIXTURE_VARIANT_ADD(parent, late) { LATE, DM_ANON };
-FIXTURE_VARIANT_ADD(parent, last) { LAST, DM_ANON };
-FIXTURE_VARIANT_ADD(parent, all) { ALL, DM_ANON };
-FIXTURE_VARIANT_ADD(parent, hugetlb) { MIDDLE, DM_HUGETLB };
-FIXTURE_VARIANT_ADD(parent, hugetlb_shared) { MIDDLE, DM_HUGETLB_SHARED };
-FIXTURE_VARIANT_ADD(parent, userfaultfd) { MIDDLE, DM_USERFAULTFD };
-FIXTURE_VARIANT_ADD(parent, mlocked) { MIDDLE, DM_MLOCKED };
-FIXTURE_VARIANT_ADD(parent, pinned) { MIDDLE, DM_GUP_PINNED };
-FIXTURE_VARIANT_ADD(parent, memfd) { MIDDLE, DM_MEMFD_SHARED };
+FIXTURE_VARIANT_ADD(parent, rust_first) { "rust", FIRST, NONE };
+FIXTURE_VARIANT_ADD(parent, rust_middle) { "rust", MIDDLE, A_FILE };
+FIXTURE_VARIANT_ADD(parent, rust_late) { "rust", LATE, NONE };
+FIXTURE_VARIANT_ADD(parent, rust_last) { "rust", LAST, NONE };
+FIXTURE_VARIANT_ADD(parent, rust_all) { "rust", ALL, NONE };
+FIXTURE_VARIANT_ADD(parent, rust_huge_pages) { "rust", MIDDLE, HUGE_PAGES };
+FIXTURE_VARIANT_ADD(parent, rust_others) { "rust", MIDDLE, OTHERS };
+/* Who waits does not care where it failed. */
+FIXTURE_VARIANT_ADD(parent, upstream_middle) { "upstream", MIDDLE, A_FILE };
+FIXTURE_VARIANT_ADD(parent, upstream_others) { "upstream", MIDDLE, OTHERS };
 
 static void set_the_scene(struct __test_metadata *_metadata, enum where where,
-			  enum dm_kind kind)
+			  enum with with)
 {
-	int i;
+	int i, k;
 
 	scene = mmap(NULL, sizeof(*scene), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)scene);
 	scene->where = where;
-	scene->kind = kind;
+	scene->with = with;
 	scene->page = sysconf(_SC_PAGESIZE);
 	scene->last.fd = -1;
 	for (i = 0; i < 2; i++)
-		scene->kinds[i].fd = -1;
+		for (k = 0; k < MAX_KINDS; k++)
+			scene->kinds[i][k].fd = -1;
 	ASSERT_EQ(0, pipe(scene->finish));
 	for (i = 0; i < NR_OPS; i++)
 		ASSERT_EQ(0, pipe(scene->worker[i].go));
@@ -464,12 +494,12 @@ static void set_the_scene(struct __test_metadata *_metadata, enum where where,
 
 FIXTURE_SETUP(parent)
 {
-	if (variant->kind != DM_ANON && !dm_kind_len(variant->kind))
+	if (variant->with == HUGE_PAGES && !dm_kind_len(DM_HUGETLB))
 		SKIP(return, "there are no huge pages of that kind");
 	dm_save(&self->saved);
 	ASSERT_EQ(NULL, dm_cgroup_enter(&self->cgroup));
 	ASSERT_EQ(NULL, dm_uncountable());
-	set_the_scene(_metadata, variant->where, variant->kind);
+	set_the_scene(_metadata, variant->where, variant->with);
 }
 
 FIXTURE_TEARDOWN_PARENT(parent)
@@ -542,7 +572,7 @@ static void wait_all(struct __test_metadata *_metadata, struct dm_hold *hold)
 	for (i = 0; i < NR_OPS; i++) {
 		w = &scene->worker[i];
 		/* Nothing to do, so nothing to wait for. */
-		if (i == KIND && scene->kind == DM_ANON)
+		if (i == KINDS && scene->with == NONE)
 			continue;
 		EXPECT_FALSE(is_done(w)) TH_LOG("%s does not wait", ops[i].name);
 		EXPECT_EQ('D', dm_state_of(w->tid)) TH_LOG("%s", ops[i].name);
@@ -640,14 +670,9 @@ static void hold_and_look(struct __test_metadata *_metadata, const char *recover
 	EXPECT_STREQ("", dm_check_taint(taint));
 }
 
-TEST_F_TIMEOUT(parent, rust, 600)
+TEST_F_TIMEOUT(parent, goes_on, 600)
 {
-	hold_and_look(_metadata, "rust");
-}
-
-TEST_F_TIMEOUT(parent, upstream, 600)
-{
-	hold_and_look(_metadata, "upstream");
+	hold_and_look(_metadata, variant->recovery);
 }
 
 FIXTURE(killed) {
@@ -668,7 +693,7 @@ FIXTURE_SETUP(killed)
 	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
 	ASSERT_EQ(NULL, dm_cgroup_enter(&self->cgroup));
 	ASSERT_EQ(NULL, dm_uncountable());
-	set_the_scene(_metadata, MIDDLE, DM_ANON);
+	set_the_scene(_metadata, MIDDLE, NONE);
 }
 
 FIXTURE_TEARDOWN_PARENT(killed)
