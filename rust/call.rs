@@ -9,6 +9,12 @@ use crate::{
         unseen_by_fail_nth,
         AllocWindow, //
     },
+    hold::{
+        Held,
+        HoldAt,
+        Holds,
+        Kept, //
+    },
     hook::{
         Aftermath,
         Point,
@@ -23,6 +29,8 @@ use crate::{
     mm::{
         Building,
         ChildMm,
+        Extent,
+        Leftover,
         Vma, //
     },
     record::{
@@ -30,7 +38,10 @@ use crate::{
         Record, //
     },
     recoverer::Recoverer,
-    recovery::recover,
+    recovery::{
+        recover,
+        take_apart, //
+    },
     rule::Rule,
     state::State,
     stats::Counts,
@@ -38,6 +49,10 @@ use crate::{
         Step,
         Steps,
         VmaId, //
+    },
+    value::{
+        Choice,
+        Timeout, //
     }, //
 };
 use core::{
@@ -47,7 +62,12 @@ use core::{
 use kernel::{
     current,
     ffi::c_int,
+    mm::{
+        Mm,
+        MmWithUser, //
+    },
     prelude::*,
+    sync::aref::ARef,
     time::{
         Instant,
         Monotonic, //
@@ -60,6 +80,8 @@ pub(crate) struct Call {
     rule: Rule,
     /// Who is to recover, as it was then.
     recoverer: Recoverer,
+    /// Where to wait if it is made to fail, as it was then, and for how long.
+    hold: (HoldAt, Timeout),
     /// The steps so far, if it only looks.
     dry_run: Option<Steps>,
     /// The step it came to last.
@@ -80,6 +102,8 @@ pub(crate) struct Call {
 /// A call that has left a half-built mm.
 struct Failed {
     since: Instant<Monotonic>,
+    /// How far these go.
+    extent: Extent,
     /// VMAs copied until then.
     nr_copied: usize,
     /// Nanoseconds until the parent was let go, if it was before all was over.
@@ -91,6 +115,10 @@ impl Call {
         Self {
             rule: state.settings.rule(),
             recoverer: state.settings.recovery.get(),
+            hold: (
+                state.settings.hold_at.get(),
+                state.settings.hold_timeout.get(),
+            ),
             dry_run: None,
             step: None,
             window: None,
@@ -100,6 +128,15 @@ impl Call {
             failed: None,
             counts: Counts::new(),
         }
+    }
+
+    /// Whether it is to wait at `at`, and if so as what.
+    fn held(&self, at: HoldAt, child: &Mm) -> Option<Held> {
+        let (wanted, timeout) = self.hold;
+        let extent = self.failed.as_ref()?.extent;
+
+        (self.injected && wanted == at)
+            .then(|| Held::new(at, timeout.get(), self.recoverer, child, extent))
     }
 
     /// Ends the window of the recovery, if anybody asked about it.
@@ -169,6 +206,7 @@ impl Watcher for State {
         if self.fault.filter_lets_current_through() && self.settings.dry_run.take() {
             call.dry_run = Some(Steps::new());
         }
+        trace::begin(call.recoverer.name());
         call
     }
 
@@ -191,6 +229,7 @@ impl Watcher for State {
         call.counts.hit(point);
         call.injected = false;
         call.step = Some(step);
+        trace::point(&place(&step));
         if call.dry_run.is_some() {
             call.window = Some(AllocWindow::open(None));
             return Ok(());
@@ -226,28 +265,77 @@ impl Watcher for State {
     }
 
     fn recover<'a>(&self, call: &mut Call, child: ChildMm<'a, Building<'a>>) -> Recovered<'a> {
-        let mut failed = Failed {
+        call.failed = Some(Failed {
             since: Instant::now(),
+            extent: child.extent(),
             nr_copied: child.nr_copied(),
             parent_lock_nanos: None,
-        };
-
+        });
+        if let Some(held) = call.held(HoldAt::BeforeRecovery, child.mm()) {
+            self.holds.hold(held);
+        }
         if let (true, Some(nth)) = (call.injected, call.rule.recovery_alloc_nth) {
             // Until the locks are dropped, whoever recovers.
             call.window = Some(AllocWindow::open(Some(nth)));
         }
-        let recovered = match call.recoverer {
-            Recoverer::Rust => Recovered::TornDown(recover(child, || {
-                failed.parent_lock_nanos = Some(failed.since.elapsed().as_nanos());
-            })),
-            Recoverer::Upstream => Recovered::Declined(child),
-        };
+        match call.recoverer {
+            Recoverer::Rust => {
+                let held = call.held(HoldAt::ParentUnlocked, child.mm());
 
-        call.failed = Some(failed);
-        recovered
+                Recovered::TornDown(recover(child, || {
+                    if let Some(failed) = &mut call.failed {
+                        failed.parent_lock_nanos = Some(failed.since.elapsed().as_nanos());
+                    }
+                    trace::unlock(c"parent");
+                    if let Some(held) = held {
+                        self.holds.hold(held);
+                    }
+                }))
+            }
+            Recoverer::Upstream => Recovered::Declined(child),
+            Recoverer::XaZero => Recovered::Left(child.leave(true)),
+            Recoverer::XaZeroBare => Recovered::Left(child.leave(false)),
+        }
     }
 
-    fn end(&self, mut call: Call, result: Result, aftermath: &Aftermath) {
+    fn recovered(&self, call: &mut Call, child: &Mm) {
+        if let Some(held) = call.held(HoldAt::AfterRecovery, child) {
+            self.holds.hold(held);
+        }
+    }
+
+    fn end(
+        &self,
+        mut call: Call,
+        result: Result,
+        aftermath: &Aftermath,
+        child: &MmWithUser,
+        leftover: Option<Leftover<&MmWithUser>>,
+    ) {
+        let errno = result.map_or_else(|error| error.to_errno(), |()| 0);
+
+        trace::end(errno, aftermath.ran_by.name());
+        self.record(&mut call, errno, aftermath);
+
+        if let Some(held) = call.held(HoldAt::AfterUnlock, child) {
+            self.holds.hold(held);
+        }
+        if let Some(held) = call.held(HoldAt::Pinned, child) {
+            let kept = match leftover {
+                Some(leftover) => Kept::Leftover(leftover.pin()),
+                None => Kept::Mm(ARef::from(child)),
+            };
+
+            Holds::pin(&self.holds, held, kept);
+        } else if let Some(leftover) = leftover {
+            let _ = leftover.take_apart(take_apart);
+        }
+    }
+}
+
+impl State {
+    /// Remembers a call that is over, with `errno` or 0.
+    fn record(&self, call: &mut Call, errno: c_int, aftermath: &Aftermath) {
         call.close_recovery_window();
         if let Some(steps) = &mut call.dry_run {
             // As a whole, so that two calls do not mix theirs. The old ones go without the lock.
@@ -255,16 +343,15 @@ impl Watcher for State {
         }
         self.stats.add(&call.counts);
 
-        let (Err(error), Some(step)) = (result, call.step) else {
+        let Some(step) = call.step.filter(|_| errno != 0) else {
             return;
         };
-        let errno = error.to_errno();
         let &Aftermath {
             ran_by,
             report,
             flags,
         } = aftermath;
-        let recovered = call.failed.map(|failed| {
+        let recovered = call.failed.as_ref().map(|failed| {
             let nanos = failed.since.elapsed().as_nanos();
 
             self.stats.recovered(ran_by, &report);

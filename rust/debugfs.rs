@@ -7,13 +7,17 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    hold::Holds,
     log::{
         Log,
         Records, //
     },
-    missing::debugfs::{
-        File,
-        RootDir, //
+    missing::{
+        debugfs::{
+            File,
+            RootDir, //
+        },
+        Ticking, //
     },
     settings::Setting,
     state::State,
@@ -22,9 +26,13 @@ use crate::{
         Stats, //
     },
     step::Steps,
-    value::Value, //
+    value::{
+        parse_pid,
+        Value, //
+    }, //
 };
 use kernel::{
+    pr_warn_once,
     prelude::*,
     seq_file::SeqFile,
     seq_print,
@@ -49,6 +57,13 @@ pub(crate) fn create(state: Arc<State>) -> Result<RootDir<State>> {
         dir.file(c"stats", |state| &state.stats);
         dir.file(c"reset", |state| state);
 
+        let hold = dir.dir(c"hold")?;
+        hold.file(c"at", |state| &state.settings.hold_at);
+        hold.file(c"timeout-ms", |state| &state.settings.hold_timeout);
+        hold.file(c"held", |state| &state.hold_files.held);
+        hold.file(c"release", |state| &state.hold_files.release);
+        hold.file(c"observe", |state| &state.hold_files.observe);
+
         let dir = dir.fault_attr(c"fail_dup_mmap", |state| &state.fault)?;
         dir.file(c"point", |state| &state.settings.point);
         dir.file(c"vma-index", |state| &state.settings.vma_index);
@@ -71,7 +86,12 @@ impl<V: Value + Send + Sync> File for Setting<V> {
     }
 
     fn store(&self, text: &[u8]) -> Result {
-        self.set(V::parse(text)?);
+        let value = V::parse(text)?;
+
+        if let Some(warning) = value.warning() {
+            pr_warn_once!("{warning}\n");
+        }
+        self.set(value);
         Ok(())
     }
 }
@@ -125,6 +145,53 @@ impl File for Mutex<Steps> {
 impl File for State {
     fn store(&self, _text: &[u8]) -> Result {
         self.reset();
+        Ok(())
+    }
+}
+
+/// The files of `hold/` that are no settings.
+pub(crate) struct HoldFiles {
+    held: HeldFile,
+    release: ReleaseFile,
+    observe: ObserveFile,
+}
+
+impl HoldFiles {
+    /// Those of `holds`.
+    pub(crate) fn new(holds: &Arc<Ticking<Holds>>) -> Self {
+        Self {
+            held: HeldFile(holds.clone()),
+            release: ReleaseFile(holds.clone()),
+            observe: ObserveFile(holds.clone()),
+        }
+    }
+}
+
+struct HeldFile(Arc<Ticking<Holds>>);
+struct ReleaseFile(Arc<Ticking<Holds>>);
+struct ObserveFile(Arc<Ticking<Holds>>);
+
+#[vtable]
+impl File for HeldFile {
+    fn show(&self, seq: &SeqFile) -> Result {
+        seq_print!(seq, "{}", **self.0);
+        Ok(())
+    }
+}
+
+#[vtable]
+impl File for ReleaseFile {
+    fn store(&self, text: &[u8]) -> Result {
+        self.0.release(parse_pid(text)?)
+    }
+}
+
+#[vtable]
+impl File for ObserveFile {
+    fn show(&self, seq: &SeqFile) -> Result {
+        for sight in self.0.sights().iter().flatten() {
+            seq_print!(seq, "{sight}\n");
+        }
         Ok(())
     }
 }

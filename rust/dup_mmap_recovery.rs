@@ -17,6 +17,8 @@ mod value;
 // One call of dup_mmap(), from its first step to its record.
 mod alloc_window;
 mod call;
+mod hold;
+mod observe;
 mod recoverer;
 mod recovery;
 mod state;
@@ -45,9 +47,10 @@ module! {
 }
 
 /// The loaded module. Dropped from top to bottom: no file may arm anything once forks are not
-/// watched any more.
+/// watched any more, and no fork may be held when that waits for it.
 struct DupMmapRecovery {
     _files: missing::debugfs::RootDir<state::State>,
+    _holds: hold::Closing,
     _hook: hook::Registration<state::State>,
 }
 
@@ -57,6 +60,7 @@ impl kernel::Module for DupMmapRecovery {
 
         Ok(Self {
             _files: debugfs::create(state.clone())?,
+            _holds: hold::Closing(state.holds.clone()),
             _hook: hook::Registration::new(state)?,
         })
     }

@@ -16,6 +16,9 @@ use crate::{
     mm::{
         Building,
         ChildMm,
+        Extent,
+        Left,
+        Leftover,
         MmFlags,
         ParentLock,
         Report,
@@ -39,7 +42,10 @@ use kernel::{
         c_int,
         c_void, //
     },
-    mm::Mm,
+    mm::{
+        Mm,
+        MmWithUser, //
+    },
     prelude::*,
     sync::Arc, //
 };
@@ -84,14 +90,28 @@ pub(crate) trait Watcher: Send + Sync + 'static {
     fn recover<'a>(&self, call: &mut Self::Call, child: ChildMm<'a, Building<'a>>)
         -> Recovered<'a>;
 
-    /// The call is over, with `result`, and has dropped its locks.
-    fn end(&self, call: Self::Call, result: Result, aftermath: &Aftermath);
+    /// The half-built mm is recovered, whoever did that. The mmap lock of `child` is still
+    /// write-held.
+    fn recovered(&self, call: &mut Self::Call, child: &Mm);
+
+    /// The call is over, with `result`, and has dropped its locks. `leftover` is the child's mm if
+    /// it is still to be taken apart.
+    fn end(
+        &self,
+        call: Self::Call,
+        result: Result,
+        aftermath: &Aftermath,
+        child: &MmWithUser,
+        leftover: Option<Leftover<&MmWithUser>>,
+    );
 }
 
 /// What [`Watcher::recover`] did: there is no other way to let go of a half-built mm.
 pub(crate) enum Recovered<'a> {
     /// It emptied the mm.
     TornDown(TornDown<'a>),
+    /// It left the mm as it was, to take it apart later.
+    Left(Left<'a>),
     /// It left the mm as it was: the kernel's own recovery is to run.
     Declined(
         #[expect(dead_code, reason = "what counts is that nobody else has it")]
@@ -106,7 +126,13 @@ pub(crate) struct RanBy {
     pub(crate) module: bool,
     /// The kernel says that its own has run.
     pub(crate) kernel: bool,
+    /// It came back with [`Recovered::Left`].
+    pub(crate) left: Option<Unstable>,
 }
+
+/// Whether an mm that was left says that it is not to be used.
+#[derive(Clone, Copy)]
+pub(crate) struct Unstable(pub(crate) bool);
 
 /// What a call has left behind when it is over.
 pub(crate) struct Aftermath {
@@ -123,6 +149,8 @@ struct Private<C> {
     call: C,
     /// What the module's own recovery has undone, if it has run.
     report: Option<Report>,
+    /// How far the copied VMAs of an mm go that was left.
+    left: Option<(Extent, Unstable)>,
 }
 
 /// A [`Watcher`] that is being called. Dropping it waits for the calls that are under way.
@@ -183,6 +211,7 @@ impl<W: Watcher> Callbacks<W> {
         enter: Some(Self::enter),
         leave: Some(Self::leave),
         recover: Some(Self::recover),
+        recovered: Some(Self::recovered),
         end: Some(Self::end),
     };
 
@@ -237,6 +266,7 @@ impl<W: Watcher> Callbacks<W> {
             private.write(Private {
                 call: watcher.begin(),
                 report: None,
+                left: None,
             })
         };
     }
@@ -262,6 +292,7 @@ impl<W: Watcher> Callbacks<W> {
             private.write(Private {
                 call: watcher.failed(point, vma, step.vma_index),
                 report: None,
+                left: None,
             })
         };
     }
@@ -346,8 +377,30 @@ impl<W: Watcher> Callbacks<W> {
                 private.report = Some(torn_down.report());
                 true
             }
+            Recovered::Left(left) => {
+                private.left = Some((left.extent(), Unstable(left.is_unstable())));
+                true
+            }
             Recovered::Declined(_) => false,
         }
+    }
+
+    /// # Safety
+    ///
+    /// For `dup_mmap_fail()` only.
+    unsafe extern "C" fn recovered(call: *mut raw::dup_mmap_call) {
+        // SAFETY: The kernel passes a valid call.
+        let watcher = unsafe { Self::watcher(call) };
+        // SAFETY: It is the call that the kernel passed.
+        let private = unsafe { Self::private(call) };
+        // SAFETY: `begin` or `failed` has initialised it, and `recover` has returned.
+        let private = unsafe { &mut *private };
+        // SAFETY: The kernel passes a valid call, and does not write to this field any more.
+        let child = unsafe { (*call).mm };
+        // SAFETY: `fork()` keeps the child's mm until after `end`.
+        let child = unsafe { Mm::from_raw(child) };
+
+        watcher.recovered(&mut private.call, child);
     }
 
     /// # Safety
@@ -359,32 +412,50 @@ impl<W: Watcher> Callbacks<W> {
         // SAFETY: It is the call that the kernel passed.
         let private = unsafe { Self::private(call) };
         // SAFETY: `begin` or `failed` has initialised it, and nobody uses it after this.
-        let Private { call: ours, report } = unsafe { private.read() };
+        let Private {
+            call: ours,
+            report,
+            left,
+        } = unsafe { private.read() };
         // SAFETY: The call is valid, and the field false unless the kernel's own recovery has run.
         let kernel = unsafe { (*call).kernel_recovered };
         // SAFETY: The call is valid; the kernel's own recovery has filled this in, or it is zero.
         let by_kernel = unsafe { (*call).recovery };
         // SAFETY: The call is valid, and this field is as it was when the call began.
         let child = unsafe { (*call).mm };
-        // SAFETY: `fork()` drops its own reference to the child's mm after this returns.
-        let child = unsafe { Mm::from_raw(child) };
+        // SAFETY: `fork()` is a user of the child's mm until after this returns.
+        let child = unsafe { MmWithUser::from_raw(child) };
         let aftermath = Aftermath {
             ran_by: RanBy {
                 module: report.is_some(),
                 kernel,
+                left: left.map(|(_, unstable)| unstable),
             },
-            report: report.unwrap_or_else(|| by_kernel.into()),
+            report: match (report, left) {
+                (Some(report), _) => report,
+                // It is not taken apart yet.
+                (None, Some((extent, _))) => Report {
+                    extent,
+                    nr_vmas: 0,
+                    nr_accounted: 0,
+                },
+                (None, None) => by_kernel.into(),
+            },
             flags: MmFlags::of(child),
         };
 
-        watcher.end(ours, to_result(retval), &aftermath);
+        // SAFETY: `recover` has left this mm, and as nobody runs on it nobody changes its tree. There
+        // is one `end` of each call.
+        let leftover = left.map(|(extent, _)| unsafe { Leftover::new(child, extent) });
+
+        watcher.end(ours, to_result(retval), &aftermath, child, leftover);
     }
 }
 
 impl From<raw::dup_mmap_recovery> for Report {
     fn from(recovery: raw::dup_mmap_recovery) -> Self {
         Self {
-            extent: crate::mm::Extent::from_end(recovery.end),
+            extent: Extent::from_end(recovery.end),
             nr_vmas: recovery.nr_vmas,
             nr_accounted: recovery.nr_accounted,
         }

@@ -22,13 +22,16 @@ mod fixture;
 mod flags;
 mod gather;
 mod group;
+mod leftover;
 mod lock;
 mod pgtables;
 mod report;
 mod tree;
+mod users;
 pub(crate) mod view;
 
 pub(crate) use child::{
+    Alone,
     Building,
     ChildMm,
     TornDown, //
@@ -36,11 +39,16 @@ pub(crate) use child::{
 pub(crate) use extent::Extent;
 pub(crate) use flags::MmFlags;
 pub(crate) use group::NextGroup;
+pub(crate) use leftover::{
+    Left,
+    Leftover, //
+};
 pub(crate) use lock::{
     ParentLock,
     WriteLocked, //
 };
 pub(crate) use report::Report;
+pub(crate) use users::nr_users;
 pub(crate) use view::Vma;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) use {

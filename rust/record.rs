@@ -97,7 +97,7 @@ impl Record {
             for key in ["vmas-copied", "vmas-torn-down", "pages-uncharged"] {
                 put(key, fmt!("0"))?;
             }
-            put("mm-flags", fmt!("{}", names(self.flags)))?;
+            put("mm-flags", fmt!("{}", self.flags))?;
             put("ns", fmt!("0"))?;
             return put("parent-lock-ns", fmt!("0"));
         };
@@ -116,19 +116,9 @@ impl Record {
         put("vmas-copied", fmt!("{}", recovered.nr_copied))?;
         put("vmas-torn-down", fmt!("{}", report.nr_vmas))?;
         put("pages-uncharged", fmt!("{}", report.nr_accounted))?;
-        put("mm-flags", fmt!("{}", names(self.flags)))?;
+        put("mm-flags", fmt!("{}", self.flags))?;
         put("ns", fmt!("{}", recovered.nanos))?;
         put("parent-lock-ns", fmt!("{}", recovered.parent_lock_nanos))
-    }
-}
-
-/// Without a space, which in `log` would end the value.
-fn names(flags: MmFlags) -> &'static str {
-    match (flags.oom_skip, flags.unstable) {
-        (true, true) => "oom-skip,unstable",
-        (true, false) => "oom-skip",
-        (false, true) => "unstable",
-        (false, false) => "-",
     }
 }
 

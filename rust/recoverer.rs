@@ -4,7 +4,13 @@
 
 #![forbid(unsafe_code)]
 
-use crate::hook::RanBy;
+use crate::{
+    hook::{
+        RanBy,
+        Unstable, //
+    },
+    value::Choice, //
+};
 use kernel::str::CStr;
 
 /// Who is to recover.
@@ -14,17 +20,32 @@ pub(crate) enum Recoverer {
     Rust,
     /// The kernel itself, `dup_mmap_recover()`.
     Upstream,
+    /// Nobody until the locks are dropped, and the mm says so: Linux 6.12.13 to 6.19.
+    XaZero,
+    /// Nobody, and nothing says so: Linux 6.8 to 6.12.12.
+    XaZeroBare,
 }
 
-impl Recoverer {
-    /// Both, in the order in which the file `recovery` shows them.
-    pub(crate) const ALL: [Self; 2] = [Self::Rust, Self::Upstream];
+impl Choice for Recoverer {
+    const DEFAULT: Self = Self::Rust;
+    const ALL: &'static [Self] = &[Self::Rust, Self::Upstream, Self::XaZero, Self::XaZeroBare];
 
-    /// Its name in that file.
-    pub(crate) fn name(self) -> &'static CStr {
+    fn name(self) -> &'static CStr {
         match self {
             Self::Rust => c"rust",
             Self::Upstream => c"upstream",
+            Self::XaZero => c"xa-zero",
+            Self::XaZeroBare => c"xa-zero-bare",
+        }
+    }
+
+    fn warning(self) -> Option<&'static str> {
+        match self {
+            Self::Rust | Self::Upstream => None,
+            Self::XaZero | Self::XaZeroBare => Some(
+                "recovery=xa-zero leaves half-built mms for others to find, as Linux 6.8 to 6.19 \
+                 did. This is for comparison; never use it for anything else.",
+            ),
         }
     }
 }
@@ -32,11 +53,13 @@ impl Recoverer {
 impl RanBy {
     /// As `last` and the tracepoint have it.
     pub(crate) fn name(self) -> &'static CStr {
-        match (self.module, self.kernel) {
-            (true, false) => Recoverer::Rust.name(),
-            (false, true) => Recoverer::Upstream.name(),
-            (false, false) => c"none",
-            (true, true) => c"both",
+        match (self.module, self.kernel, self.left) {
+            (true, false, None) => Recoverer::Rust.name(),
+            (false, true, None) => Recoverer::Upstream.name(),
+            (false, false, Some(Unstable(true))) => Recoverer::XaZero.name(),
+            (false, false, Some(Unstable(false))) => Recoverer::XaZeroBare.name(),
+            (false, false, None) => c"none",
+            _ => c"both",
         }
     }
 }

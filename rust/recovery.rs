@@ -13,6 +13,7 @@
 use crate::{
     missing::cond_resched,
     mm::{
+        Alone,
         Building,
         ChildMm,
         NextGroup,
@@ -33,6 +34,11 @@ pub(crate) fn recover<'a>(
     if gone {
         parent_gone();
     }
+    take_apart(child)
+}
+
+/// The part that needs the child's mmap lock only.
+pub(crate) fn take_apart<'a>(child: ChildMm<'a, Alone>) -> TornDown<'a> {
     let child = child.gather(|mut copies| loop {
         match copies.next() {
             NextGroup::Group(group) => {

@@ -7,11 +7,13 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    hold::HoldAt,
     hook::Point,
     recoverer::Recoverer,
     rule::Rule,
     value::{
         Errno,
+        Timeout,
         Value, //
     }, //
 };
@@ -89,6 +91,10 @@ pub(crate) struct Settings {
     pub(crate) dry_run: Setting<bool>,
     /// Who is to recover.
     pub(crate) recovery: Setting<Recoverer>,
+    /// Where a fork that was made to fail waits.
+    pub(crate) hold_at: Setting<HoldAt>,
+    /// For how long at most.
+    pub(crate) hold_timeout: Setting<Timeout>,
 }
 
 impl Settings {
@@ -103,6 +109,8 @@ impl Settings {
             recovery_alloc_nth: Setting::new(None),
             dry_run: Setting::new(false),
             recovery: Setting::new(Recoverer::Rust),
+            hold_at: Setting::new(HoldAt::None),
+            hold_timeout: Setting::new(Timeout::DEFAULT),
         }
     }
 
@@ -118,7 +126,7 @@ impl Settings {
         }
     }
 
-    /// Back to any step and no dry run. Who recovers stays as it is.
+    /// Back to any step, no dry run and no hold. Who recovers stays as it is.
     ///
     /// A fork that sees part of this sees whatever the caller has written before.
     pub(crate) fn reset(&self) {
@@ -129,5 +137,7 @@ impl Settings {
         self.alloc_nth.set(None);
         self.recovery_alloc_nth.set(None);
         self.dry_run.set(false);
+        self.hold_at.set(HoldAt::None);
+        self.hold_timeout.set(Timeout::DEFAULT);
     }
 }

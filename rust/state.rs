@@ -5,8 +5,13 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    debugfs::HoldFiles,
+    hold::Holds,
     log::Records,
-    missing::FaultAttr,
+    missing::{
+        FaultAttr,
+        Ticking, //
+    },
     settings::Settings,
     stats::Stats,
     step::Steps, //
@@ -14,7 +19,10 @@ use crate::{
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::Mutex, //
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
 };
 
 /// Everything the module knows. `call.rs` is what it does with it.
@@ -33,6 +41,10 @@ pub(crate) struct State {
     pub(crate) steps: Mutex<Steps>,
     /// Counters.
     pub(crate) stats: Stats,
+    /// The forks that are held.
+    pub(crate) holds: Arc<Ticking<Holds>>,
+    /// What root sees of them.
+    pub(crate) hold_files: HoldFiles,
 }
 
 impl State {
@@ -43,6 +55,7 @@ impl State {
     /// `ENOMEM`.
     pub(crate) fn new() -> Result<impl PinInit<Self>> {
         let records = Records::new()?;
+        let holds = Arc::pin_init(Ticking::new(Holds::new()), GFP_KERNEL)?;
 
         Ok(pin_init!(Self {
             fault <- FaultAttr::new(),
@@ -50,14 +63,19 @@ impl State {
             records <- records,
             steps <- new_mutex!(Steps::new()),
             stats: Stats::new(),
+            hold_files: HoldFiles::new(&holds),
+            holds,
         }))
     }
 
-    /// Disarms, and forgets what has happened. Who recovers stays as it is.
+    /// Disarms, lets go what is held, and forgets what has happened. Who recovers stays as it is.
     pub(crate) fn reset(&self) {
         // The knobs first, so that no rule applies more widely than it was meant to.
         self.fault.disarm();
         self.settings.reset();
+        // With no pid it is no error if there is none.
+        let _ = self.holds.release(None);
+        self.holds.clear();
         self.records.log.lock().clear();
         *self.steps.lock() = Steps::new();
         self.stats.clear();

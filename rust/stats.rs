@@ -103,6 +103,8 @@ pub(crate) struct Stats {
     pub(crate) recovered_rust: Counter,
     /// Recoveries by the kernel's own code.
     pub(crate) recovered_upstream: Counter,
+    /// Calls whose child was left to be taken apart later.
+    pub(crate) left_xa_zero: Counter,
     /// VMAs torn down by either.
     pub(crate) vmas_torn_down: Counter,
     /// Pages given back to the commit limit by either.
@@ -122,6 +124,7 @@ impl Stats {
             allocs_missed: Counter::new(),
             recovered_rust: Counter::new(),
             recovered_upstream: Counter::new(),
+            left_xa_zero: Counter::new(),
             vmas_torn_down: Counter::new(),
             pages_uncharged: Counter::new(),
             points: Points::new(),
@@ -147,11 +150,12 @@ impl Stats {
     pub(crate) fn recovered(&self, ran_by: RanBy, report: &Report) {
         self.recovered_rust.add(ran_by.module.into());
         self.recovered_upstream.add(ran_by.kernel.into());
+        self.left_xa_zero.add(ran_by.left.is_some().into());
         self.vmas_torn_down.add(report.nr_vmas);
         self.pages_uncharged.add(report.nr_accounted);
     }
 
-    fn named(&self) -> [(&'static str, &Counter); 9] {
+    fn named(&self) -> [(&'static str, &Counter); 10] {
         [
             ("forks", &self.forks),
             ("failed", &self.failed),
@@ -160,6 +164,7 @@ impl Stats {
             ("allocs-missed", &self.allocs_missed),
             ("recovered-rust", &self.recovered_rust),
             ("recovered-upstream", &self.recovered_upstream),
+            ("left-xa-zero", &self.left_xa_zero),
             ("vmas-torn-down", &self.vmas_torn_down),
             ("pages-uncharged", &self.pages_uncharged),
         ]

@@ -4,10 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::{
-    hook::Point,
-    recoverer::Recoverer, //
-};
+use crate::hook::Point;
 use core::num::{
     NonZeroU32,
     NonZeroUsize, //
@@ -19,12 +16,20 @@ use kernel::{
     str::{
         kstrtobool_bytes,
         parse_int::ParseInt,
-        BStr, //
-    }, //
+        BStr,
+        CStr, //
+    },
+    task::Pid,
+    time::Msecs, //
 };
 
 /// What a setting may be.
 pub(crate) trait Value: Copy {
+    /// What is to be said in the kernel's log, once, when root chooses this.
+    fn warning(self) -> Option<&'static str> {
+        None
+    }
+
     /// Takes one line, without its newline.
     ///
     /// # Errors
@@ -184,6 +189,56 @@ impl Value for Option<NonZeroU32> {
     }
 }
 
+/// Milliseconds, of the file `timeout-ms`: from 1 to a minute.
+///
+/// # Invariants
+///
+/// At least 1, at most [`Timeout::MAX`].
+#[derive(Clone, Copy)]
+pub(crate) struct Timeout(Msecs);
+
+impl Timeout {
+    /// Ten seconds.
+    pub(crate) const DEFAULT: Self = Self(10_000);
+    /// Less than the two minutes after which who waits is taken for hung.
+    const MAX: Msecs = 60_000;
+
+    /// The number.
+    pub(crate) fn get(self) -> Msecs {
+        self.0
+    }
+
+    fn new(millis: Msecs) -> Option<Self> {
+        // INVARIANT: Just compared.
+        (1..=Self::MAX).contains(&millis).then_some(Self(millis))
+    }
+}
+
+impl Value for Timeout {
+    fn parse(text: &[u8]) -> Result<Self> {
+        u32::try_from(parse_int(text)?)
+            .ok()
+            .and_then(Self::new)
+            .ok_or(EINVAL)
+    }
+
+    fn show(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_fmt(fmt!("{}", self.0))
+    }
+
+    fn to_word(self) -> u64 {
+        self.0.into()
+    }
+
+    fn from_word(word: u64) -> Self {
+        // It was one.
+        u32::try_from(word)
+            .ok()
+            .and_then(Self::new)
+            .unwrap_or(Self::DEFAULT)
+    }
+}
+
 /// The file `dry-run`: a boolean as `kstrtobool()` takes it, of one letter or digit.
 impl Value for bool {
     fn parse(text: &[u8]) -> Result<Self> {
@@ -206,22 +261,42 @@ impl Value for bool {
     }
 }
 
-/// The file `recovery`: the names of all, the one that is set in brackets.
-impl Value for Recoverer {
+/// One of a few that have names. Its file shows them all, the one that is set in brackets.
+pub(crate) trait Choice: Copy + PartialEq + 'static {
+    /// The one that is set if nobody has chosen.
+    const DEFAULT: Self;
+    /// All of them, in the order in which the file shows them.
+    const ALL: &'static [Self];
+
+    /// Its name in that file.
+    fn name(self) -> &'static CStr;
+
+    /// See [`Value::warning`].
+    fn warning(self) -> Option<&'static str> {
+        None
+    }
+}
+
+impl<T: Choice> Value for T {
+    fn warning(self) -> Option<&'static str> {
+        Choice::warning(self)
+    }
+
     fn parse(text: &[u8]) -> Result<Self> {
         Self::ALL
-            .into_iter()
-            .find(|recoverer| recoverer.name().to_bytes() == text)
+            .iter()
+            .copied()
+            .find(|choice| choice.name().to_bytes() == text)
             .ok_or(EINVAL)
     }
 
     fn show(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
 
-        for recoverer in Self::ALL {
-            let name = recoverer.name();
+        for &choice in Self::ALL {
+            let name = choice.name();
 
-            if recoverer == self {
+            if choice == self {
                 f.write_fmt(fmt!("{separator}[{name}]"))?;
             } else {
                 f.write_fmt(fmt!("{separator}{name}"))?;
@@ -232,17 +307,30 @@ impl Value for Recoverer {
     }
 
     fn to_word(self) -> u64 {
-        match self {
-            Self::Rust => 0,
-            Self::Upstream => 1,
-        }
+        // It is one of them.
+        Self::ALL
+            .iter()
+            .position(|&choice| choice == self)
+            .unwrap_or(0) as u64
     }
 
     fn from_word(word: u64) -> Self {
-        match word {
-            0 => Self::Rust,
-            _ => Self::Upstream,
-        }
+        // It was one.
+        Self::ALL
+            .get(word as usize)
+            .copied()
+            .unwrap_or(Self::DEFAULT)
+    }
+}
+
+/// A pid as the file `release` takes it; `None` for `all`.
+pub(crate) fn parse_pid(text: &[u8]) -> Result<Option<Pid>> {
+    match text {
+        b"all" => Ok(None),
+        pid => match parse_int(pid)? {
+            pid @ 1.. => Ok(Some(pid)),
+            _ => Err(EINVAL),
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See helpers.h. */
 #include <linux/build_bug.h>
+#include <linux/completion.h>
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
 #include <linux/module.h>
@@ -55,6 +56,16 @@ bool helper_mm_unstable(const struct mm_struct *mm)
 	return mm_flags_test(MMF_UNSTABLE, mm);
 }
 
+int helper_mm_users(const struct mm_struct *mm)
+{
+	return atomic_read(&mm->mm_users);
+}
+
+void helper_vma_start_write(struct vm_area_struct *vma)
+{
+	vma_start_write(vma);
+}
+
 void helper_vm_warn_on_once(bool condition)
 {
 	VM_WARN_ON_ONCE(condition);
@@ -73,6 +84,11 @@ void helper_mm_mt_set_in_rcu(struct mm_struct *mm, bool in_rcu)
 		mt_set_in_rcu(&mm->mm_mt);
 	else
 		mt_clear_in_rcu(&mm->mm_mt);
+}
+
+void helper_mas_erase(struct ma_state *mas)
+{
+	mas_store_gfp(mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
 }
 
 void helper_mmap_assert_write_locked(const struct mm_struct *mm)
@@ -129,6 +145,16 @@ unsigned long helper_first_user_address(void)
 unsigned long helper_user_pgtables_ceiling(void)
 {
 	return USER_PGTABLES_CEILING;
+}
+
+void helper_reinit_completion(struct completion *completion)
+{
+	reinit_completion(completion);
+}
+
+bool helper_task_has_exited(const struct task_struct *task)
+{
+	return READ_ONCE(task->exit_state);
 }
 
 void helper_cond_resched(void)
@@ -212,4 +238,30 @@ void helper_trace_recovered(enum dup_mmap_point point, int vma_index,
 	trace_recovered(dup_mmap_point_info[point].name, vma_index, start, end,
 			error, recovery, extent, nr_copied, nr_vmas,
 			nr_accounted);
+}
+
+void helper_trace_begin(const char *recovery)
+{
+	trace_begin(recovery);
+}
+
+void helper_trace_point(enum dup_mmap_point point, int vma_index,
+			unsigned long start, unsigned long end)
+{
+	trace_point(dup_mmap_point_info[point].name, vma_index, start, end);
+}
+
+void helper_trace_hold(const char *at, bool begins, const char *why)
+{
+	trace_hold(at, begins, why);
+}
+
+void helper_trace_unlock(const char *who)
+{
+	trace_unlock(who);
+}
+
+void helper_trace_end(int error, const char *recovery)
+{
+	trace_end(error, recovery);
 }

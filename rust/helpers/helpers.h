@@ -3,6 +3,7 @@
 #ifndef DUP_MMAP_RECOVERY_HELPERS_H
 #define DUP_MMAP_RECOVERY_HELPERS_H
 
+#include <linux/completion.h>
 #include <linux/dup_mmap.h>
 #include <linux/fault-inject.h>
 #include <linux/mm_types.h>
@@ -25,8 +26,12 @@ void helper_mm_set_oom_skip(struct mm_struct *mm);
 void helper_mm_set_unstable(struct mm_struct *mm);
 bool helper_mm_oom_skip(const struct mm_struct *mm);
 bool helper_mm_unstable(const struct mm_struct *mm);
+int helper_mm_users(const struct mm_struct *mm);
+void helper_vma_start_write(struct vm_area_struct *vma);
 void helper_vm_warn_on_once(bool condition);
 bool helper_mm_mt_in_rcu(struct mm_struct *mm);
+/* Erases the whole range of the state. Sleeps, and does not fail. */
+void helper_mas_erase(struct ma_state *mas);
 void helper_mm_mt_set_in_rcu(struct mm_struct *mm, bool in_rcu);
 bool helper_mm_tlb_flush_pending(struct mm_struct *mm);
 void helper_update_hiwater_rss(struct mm_struct *mm);
@@ -46,6 +51,8 @@ void helper_flush_cache_mm(struct mm_struct *mm);
 unsigned long helper_first_user_address(void);
 unsigned long helper_user_pgtables_ceiling(void);
 
+void helper_reinit_completion(struct completion *completion);
+bool helper_task_has_exited(const struct task_struct *task);
 void helper_cond_resched(void);
 void helper_current_comm(char *comm);
 unsigned int helper_current_fail_nth(void);
@@ -67,5 +74,12 @@ void helper_trace_recovered(enum dup_mmap_point point, int vma_index,
 			    const char *recovery, unsigned long extent,
 			    unsigned long nr_copied, unsigned long nr_vmas,
 			    unsigned long nr_accounted);
+
+void helper_trace_begin(const char *recovery);
+void helper_trace_point(enum dup_mmap_point point, int vma_index,
+			unsigned long start, unsigned long end);
+void helper_trace_hold(const char *at, bool begins, const char *why);
+void helper_trace_unlock(const char *who);
+void helper_trace_end(int error, const char *recovery);
 
 #endif /* DUP_MMAP_RECOVERY_HELPERS_H */

@@ -9,7 +9,8 @@ mod tests {
     use crate::{
         hook::{
             Point,
-            RanBy, //
+            RanBy,
+            Unstable, //
         },
         log::Log,
         missing::Comm,
@@ -102,6 +103,7 @@ mod tests {
                 ran_by: RanBy {
                     module: true,
                     kernel: false,
+                    left: None,
                 },
                 nr_copied: 2,
                 report: Report {
@@ -129,14 +131,23 @@ mod tests {
 
     #[test]
     fn who_recovered_is_who_ran() {
-        for (module, kernel, name) in [
-            (true, false, c"rust"),
-            (false, true, c"upstream"),
-            // Neither is right, and nobody hides it.
-            (false, false, c"none"),
-            (true, true, c"both"),
+        for (module, kernel, left, name) in [
+            (true, false, None, c"rust"),
+            (false, true, None, c"upstream"),
+            (false, false, Some(Unstable(true)), c"xa-zero"),
+            (false, false, Some(Unstable(false)), c"xa-zero-bare"),
+            // None of these is right, and nobody hides it.
+            (false, false, None, c"none"),
+            (true, true, None, c"both"),
+            (true, false, Some(Unstable(true)), c"both"),
         ] {
-            assert!(RanBy { module, kernel }.name() == name);
+            let ran_by = RanBy {
+                module,
+                kernel,
+                left,
+            };
+
+            assert!(ran_by.name() == name);
         }
     }
 
@@ -183,12 +194,24 @@ mod tests {
             nr_accounted: 5,
         };
 
-        for (module, kernel) in [(true, false), (false, true), (false, true), (false, false)] {
-            stats.recovered(RanBy { module, kernel }, &report);
+        for (module, kernel, left) in [
+            (true, false, None),
+            (false, true, None),
+            (false, true, None),
+            (false, false, Some(Unstable(true))),
+        ] {
+            let ran_by = RanBy {
+                module,
+                kernel,
+                left,
+            };
+
+            stats.recovered(ran_by, &report);
         }
         let text = CString::try_from_fmt(fmt!("{stats}"))?;
         assert!(text.to_bytes().ends_with(
-            b"recovered-rust: 1\nrecovered-upstream: 2\nvmas-torn-down: 8\npages-uncharged: 20\n"
+            b"recovered-rust: 1\nrecovered-upstream: 2\nleft-xa-zero: 1\nvmas-torn-down: 8\n\
+              pages-uncharged: 20\n"
         ));
         Ok(())
     }

@@ -88,6 +88,24 @@ impl<'a, T> Dir<'a, T> {
         };
     }
 
+    /// Creates a directory in it.
+    ///
+    /// # Errors
+    ///
+    /// What `debugfs_create_dir()` fails with.
+    pub(crate) fn dir(&self, name: &CStr) -> Result<Dir<'a, T>> {
+        // SAFETY: `name` is a C string and `dentry` a directory.
+        let dentry =
+            unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), self.dentry.as_ptr()) };
+        let dentry = NonNull::new(from_err_ptr(dentry)?).ok_or(ENODEV)?;
+
+        // INVARIANT: It lives as long as its parent, which lives for `'a`.
+        Ok(Dir {
+            dentry,
+            data: self.data,
+        })
+    }
+
     /// Creates the standard directory of a fault attribute.
     ///
     /// # Errors

@@ -5,9 +5,12 @@
 //! C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
 
 use crate::bindings::raw;
-use kernel::fmt::{
-    self,
-    Write, //
+use kernel::{
+    fmt::{
+        self,
+        Write, //
+    },
+    task::Task, //
 };
 
 const LEN: usize = 16;
@@ -38,6 +41,12 @@ impl fmt::Display for Comm {
         }
         Ok(())
     }
+}
+
+/// Whether `task` has come to its end, `exit_state`.
+pub(crate) fn has_exited(task: &Task) -> bool {
+    // SAFETY: A reference to a task is valid; this reads a word of it.
+    unsafe { raw::helper_task_has_exited(task.as_ptr()) }
 }
 
 /// Lets another task run if one should, like the C macro.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tracepoints `dup_mmap_recovery:injected` and `:recovered`.
+//! The tracepoints of `dup_mmap_recovery`.
 //!
 //! C: `rust/helpers/trace.h`
 
@@ -75,4 +75,47 @@ pub(crate) fn recovered(place: &Place, error: c_int, undone: &Undone) {
             undone.nr_accounted,
         )
     };
+}
+
+/// A call begins whose steps are watched.
+pub(crate) fn begin(recovery: &'static CStr) {
+    // SAFETY: The name is a C string that lives for ever, of which the trace takes a copy.
+    unsafe { raw::helper_trace_begin(recovery.as_char_ptr()) };
+}
+
+/// A step is about to be taken, or made to fail.
+pub(crate) fn point(place: &Place) {
+    // SAFETY: By its type invariant the point is one of C's; the rest is taken as it is.
+    unsafe {
+        raw::helper_trace_point(
+            place.point.as_raw(),
+            place.vma_index,
+            place.start,
+            place.end,
+        )
+    };
+}
+
+/// A call is held there.
+pub(crate) fn hold_begins(at: &'static CStr) {
+    // SAFETY: Both are C strings that live for ever, of which the trace takes copies.
+    unsafe { raw::helper_trace_hold(at.as_char_ptr(), true, c"".as_char_ptr()) };
+}
+
+/// It is held no longer, and why.
+pub(crate) fn hold_ends(at: &'static CStr, why: &'static CStr) {
+    // SAFETY: Both are C strings that live for ever, of which the trace takes copies.
+    unsafe { raw::helper_trace_hold(at.as_char_ptr(), false, why.as_char_ptr()) };
+}
+
+/// The mmap lock of `who` is dropped.
+pub(crate) fn unlock(who: &'static CStr) {
+    // SAFETY: The name is a C string that lives for ever, of which the trace takes a copy.
+    unsafe { raw::helper_trace_unlock(who.as_char_ptr()) };
+}
+
+/// A call is over, with `error`, and has dropped its locks.
+pub(crate) fn end(error: c_int, recovery: &'static CStr) {
+    // SAFETY: The name is a C string that lives for ever, of which the trace takes a copy.
+    unsafe { raw::helper_trace_end(error, recovery.as_char_ptr()) };
 }

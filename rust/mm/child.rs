@@ -19,6 +19,8 @@
 //!
 //! No state hands out a VMA of the parent, and only `Building::entries` reads one, for its `vm_mm`.
 //!
+//! Or the mm is left as it is, for comparison: see leftover.rs.
+//!
 //! C: `dup_mmap_recover()` and `tear_down_vmas()` in [`mm/dup_mmap.h`](srctree/mm/dup_mmap.h)
 
 use super::{
@@ -31,6 +33,7 @@ use super::{
         Done,
         Gathering, //
     },
+    leftover::Left,
     lock::{
         ParentLock,
         WriteLocked, //
@@ -42,19 +45,28 @@ use super::{
     },
     view::{
         self,
+        AddrRange,
         Entries,
         Vma, //
     },
     Extent, Report,
 };
 use crate::bindings::raw;
-use core::ptr::NonNull;
-use kernel::bindings;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings,
+    mm::Mm, //
+};
 
 /// State: the tree is partly the child's, as far as its [`Extent`] says, and both mmap locks are
 /// held for writing.
 pub(crate) struct Building<'a> {
     extent: Extent,
+    /// Where the first VMA is that was not copied.
+    failed: Option<AddrRange>,
     parent: ParentLock<'a>,
 }
 
@@ -103,6 +115,12 @@ impl<'a, S> ChildMm<'a, S> {
         count as usize
     }
 
+    /// The mm as others know it. That the tree of `self` is being changed its lock tells them.
+    pub(crate) fn mm(&self) -> &Mm {
+        // SAFETY: The tree's lock keeps the mm valid.
+        unsafe { Mm::from_raw(self.tree.mm().as_ptr()) }
+    }
+
     /// Keeps the OOM killer away from memory that is being freed already, `MMF_OOM_SKIP`.
     pub(crate) fn set_oom_skip(&self) {
         // SAFETY: The tree's lock keeps the mm valid; the flags are atomic.
@@ -133,6 +151,9 @@ impl<'a> ChildMm<'a, Building<'a>> {
             mas: vmi.cast(),
             state: Building {
                 extent: Extent::Nothing,
+                failed: failed
+                    .as_ref()
+                    .and_then(|vma| AddrRange::new(vma.start(), vma.end().wrapping_sub(1))),
                 parent,
             },
         };
@@ -163,16 +184,84 @@ impl<'a> ChildMm<'a, Building<'a>> {
     /// C: `dup_mmap_unlock_parent()`
     pub(crate) fn let_parent_go(self) -> (ChildMm<'a, Alone>, bool) {
         let mut gone = false;
-        let child = self.map(|Building { extent, parent }| {
+        let child = self.map(|Building { extent, parent, .. }| {
             gone = parent.unlock();
             Alone { extent }
         });
 
         (child, gone)
     }
+
+    /// Leaves the mm as it is, with a mark in place of the first VMA that was not copied. With
+    /// `hide`, says that it is not to be used: `MMF_UNSTABLE`, and `MMF_OOM_SKIP` if there is a mark.
+    ///
+    /// C: `dup_mmap()` of Linux 6.12; without `hide`, up to 6.12.12
+    pub(crate) fn leave(self, hide: bool) -> Left<'a> {
+        let Building { extent, failed, .. } = self.state;
+
+        if let Some(range) = failed {
+            // SAFETY: By the type invariants the state is valid and ours.
+            let mas = unsafe { &mut *self.mas.as_ptr() };
+
+            view::reset_to(mas, range);
+            // SAFETY: The tree's lock, the mmap lock, is held for writing. The range is that of an
+            // entry, so the mark takes its place and nothing is allocated.
+            unsafe {
+                bindings::mas_store(mas, core::ptr::without_provenance_mut(view::ZERO_ENTRY))
+            };
+        }
+        if hide {
+            if failed.is_some() {
+                // SAFETY: The tree's lock keeps the mm valid; the flags are atomic.
+                unsafe { raw::helper_mm_set_oom_skip(self.tree.mm().as_ptr()) };
+            }
+            // SAFETY: As are these, of the same mm.
+            unsafe { raw::helper_mm_set_unstable(self.tree.mm().as_ptr()) };
+        }
+        Left {
+            extent,
+            unstable: hide,
+            _locked: PhantomData,
+        }
+    }
 }
 
 impl<'a> ChildMm<'a, Alone> {
+    /// Takes over the mm that [`ChildMm::leave`] has left.
+    ///
+    /// # Safety
+    ///
+    /// - What the tree of `locked` has below the end of `extent`, and nothing else, are VMAs of that
+    ///   mm. `dup_mmap()` has duplicated the tree.
+    /// - `mas`, valid for `'a` and used by nobody else, is a state of it.
+    pub(super) unsafe fn left_behind(
+        locked: WriteLocked<'a>,
+        mas: NonNull<bindings::ma_state>,
+        extent: Extent,
+    ) -> Self {
+        // SAFETY: The caller says that the state is valid and ours.
+        let state = unsafe { &mut *mas.as_ptr() };
+
+        // First what is not the mm's: where a flush walks its VMAs, it would come by these.
+        view::reset_to(state, AddrRange::from(extent.end()));
+        // SAFETY: The tree's lock, the mmap lock, is held for writing. What goes is not looked at.
+        unsafe { raw::helper_mas_erase(state) };
+        view::reset(state, 0);
+        // SAFETY: The caller says that the state is valid, and what is below the end.
+        while let Some(vma) = unsafe { find_copy(mas.as_ptr(), extent.end()) } {
+            // SAFETY: It is a VMA of the mm whose lock is held for writing. `dup_mmap()` had
+            // write-locked it too, until the mmap lock was dropped.
+            unsafe { raw::helper_vma_start_write(vma.as_ptr()) };
+        }
+        // INVARIANT: The caller says so.
+        Self {
+            // SAFETY: The caller says that `dup_mmap()` has duplicated the tree.
+            tree: unsafe { VmaTree::of_child(locked) },
+            mas,
+            state: Alone { extent },
+        }
+    }
+
     /// Lends the copied VMAs to `f`, if there are any, with a gather for their pages and page
     /// tables, which are freed when the TLBs have forgotten them.
     ///

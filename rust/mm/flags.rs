@@ -5,7 +5,10 @@
 //! C: `mm_flags_test()` in [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 use crate::bindings::raw;
-use kernel::mm::Mm;
+use kernel::{
+    fmt,
+    mm::Mm, //
+};
 
 /// Those of an mm's flags that a recovery sets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,5 +28,17 @@ impl MmFlags {
             // SAFETY: The reference is still there, and these are the same atomic flags.
             unstable: unsafe { raw::helper_mm_unstable(mm.as_raw()) },
         }
+    }
+}
+
+/// Their names, without a space, which in `log` would end the value.
+impl fmt::Display for MmFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.oom_skip, self.unstable) {
+            (true, true) => "oom-skip,unstable",
+            (true, false) => "oom-skip",
+            (false, true) => "unstable",
+            (false, false) => "-",
+        })
     }
 }

@@ -198,10 +198,93 @@ pub(crate) unsafe fn find_entry(
 
 /// Makes `mas` start at `addr`, like `mas_set()`.
 pub(crate) fn reset(mas: &mut bindings::ma_state, addr: usize) {
+    reset_to(mas, AddrRange::at(addr));
+}
+
+/// Makes `mas` be about `range`, like `mas_set_range()`.
+pub(crate) fn reset_to(mas: &mut bindings::ma_state, range: AddrRange) {
     mas.status = bindings::maple_status_ma_start;
     mas.node = ptr::null_mut();
-    mas.index = addr;
-    mas.last = addr;
+    mas.index = range.first();
+    mas.last = range.last();
+}
+
+/// An entry of which nobody looks at what it refers to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unread {
+    range: AddrRange,
+    entry: NonNull<c_void>,
+}
+
+impl Unread {
+    /// The addresses it is at.
+    pub(crate) fn range(&self) -> AddrRange {
+        self.range
+    }
+
+    /// Whether it is a mark, and no VMA.
+    pub(crate) fn is_marker(&self) -> bool {
+        self.entry.addr().get() == ZERO_ENTRY
+    }
+
+    /// Whether `find_vma()` has found this one.
+    pub(crate) fn is(&self, found: FoundVma) -> bool {
+        self.entry == found.0
+    }
+}
+
+/// What `find_vma()` returns: a VMA, or what was one once.
+#[derive(Clone, Copy)]
+pub(crate) struct FoundVma(NonNull<c_void>);
+
+/// What `find_vma()` finds for `addr` in the tree of `mm`.
+///
+/// # Safety
+///
+/// `mm` is valid, and its mmap lock held at least for reading.
+pub(crate) unsafe fn find_vma(mm: NonNull<bindings::mm_struct>, addr: usize) -> Option<FoundVma> {
+    // SAFETY: The caller says that the lock is held. C does not look at what it finds either.
+    NonNull::new(unsafe { bindings::find_vma(mm.as_ptr(), addr) }).map(|vma| FoundVma(vma.cast()))
+}
+
+/// The entries of an mm's tree in the order of their addresses, and nothing of what they refer to:
+/// for a tree that may have VMAs which are freed.
+///
+/// # Invariants
+///
+/// For `'a` the mmap lock of the mm is held at least for reading, and `mas` is a state of its tree.
+pub(crate) struct UnreadEntries<'a> {
+    mas: bindings::ma_state,
+    _locked: Locked<'a>,
+}
+
+impl Iterator for UnreadEntries<'_> {
+    type Item = Unread;
+
+    fn next(&mut self) -> Option<Unread> {
+        // SAFETY: By the type invariants the lock is held for `'a`.
+        let entry = unsafe { find_entry(&mut self.mas, usize::MAX) }?;
+        let range = AddrRange::new(self.mas.index, self.mas.last)?;
+
+        Some(Unread { range, entry })
+    }
+}
+
+/// The entries of the tree of `mm` from `addr` on.
+///
+/// # Safety
+///
+/// For `'a`, `mm` is valid and its mmap lock held at least for reading.
+pub(crate) unsafe fn unread_entries<'a>(
+    mm: NonNull<bindings::mm_struct>,
+    addr: usize,
+) -> UnreadEntries<'a> {
+    // INVARIANT: The caller says that the lock is held.
+    UnreadEntries {
+        // SAFETY: The caller says that the mm is valid.
+        mas: unsafe { ma_state(mm, addr) },
+        _locked: PhantomData,
+    }
 }
 
 /// A state of the tree of `mm`, like `VMA_ITERATOR()`.

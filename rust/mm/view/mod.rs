@@ -23,11 +23,17 @@ pub(crate) use entry::{
     entry_at,
     find,
     find_entry,
+    find_vma,
     ma_state,
     reset,
+    reset_to,
+    unread_entries,
     Entries,
     Entry,
     Found,
+    FoundVma,
+    Unread,
+    UnreadEntries,
     ZERO_ENTRY, //
 };
 pub(crate) use range::AddrRange;
@@ -91,6 +97,26 @@ impl<'a> MmView<'a> {
             mm,
             _guard: mm.mmap_read_lock(),
         }
+    }
+
+    /// Takes it if that takes no waiting, `mmap_read_trylock()`.
+    pub(crate) fn try_lock(mm: &'a MmWithUser) -> Option<Self> {
+        // INVARIANT: The guard is this mm's.
+        mm.mmap_read_trylock()
+            .map(|guard| Self { mm, _guard: guard })
+    }
+
+    /// What the tree has, and not what that refers to: with other mms' VMAs in it, these may be
+    /// freed.
+    pub(crate) fn unread_entries(&self) -> UnreadEntries<'_> {
+        // SAFETY: By the type invariants the mmap lock is held for as long as `self` is borrowed.
+        unsafe { unread_entries(self.raw(), 0) }
+    }
+
+    /// What `find_vma()` would return for `addr`, in a tree like that.
+    pub(crate) fn find_vma(&self, addr: usize) -> Option<FoundVma> {
+        // SAFETY: By the type invariants the mmap lock is held.
+        unsafe { find_vma(self.raw(), addr) }
     }
 
     /// The VMAs in the order of their addresses, as `for_each_vma()` goes through them.

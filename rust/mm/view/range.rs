@@ -46,6 +46,15 @@ impl AddrRange {
         }
     }
 
+    /// From `first` to the end of all addresses.
+    pub(crate) fn from(first: usize) -> Self {
+        // INVARIANT: Nothing is above the last one.
+        Self {
+            first,
+            last: usize::MAX,
+        }
+    }
+
     /// The first address.
     pub(crate) fn first(self) -> usize {
         self.first

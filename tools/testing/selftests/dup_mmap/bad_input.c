@@ -121,7 +121,7 @@ static void refuses_common(struct __test_metadata *_metadata, const char *file,
 
 TEST_F(file, recovery)
 {
-	accepts(_metadata, "recovery", "upstream", "rust [upstream]\n");
+	accepts(_metadata, "recovery", "upstream", IS_UPSTREAM);
 	refuses_common(_metadata, "recovery", "rust");
 	refuses(_metadata, "recovery", "Rust");
 	refuses(_metadata, "recovery", "rus");
@@ -129,9 +129,74 @@ TEST_F(file, recovery)
 	refuses(_metadata, "recovery", "[rust]");
 	refuses(_metadata, "recovery", "rust upstream");
 	refuses(_metadata, "recovery", "0");
-	accepts(_metadata, "recovery", "rust\n", "[rust] upstream\n");
-	accepts(_metadata, "recovery", "upstream\n", "rust [upstream]\n");
-	accepts(_metadata, "recovery", "rust", "[rust] upstream\n");
+	refuses(_metadata, "recovery", "xa");
+	refuses(_metadata, "recovery", "xa-zero-");
+	accepts(_metadata, "recovery", "xa-zero", "rust upstream [xa-zero] xa-zero-bare\n");
+	accepts(_metadata, "recovery", "xa-zero-bare", "rust upstream xa-zero [xa-zero-bare]\n");
+	accepts(_metadata, "recovery", "rust\n", IS_RUST);
+	accepts(_metadata, "recovery", "upstream\n", IS_UPSTREAM);
+	accepts(_metadata, "recovery", "rust", IS_RUST);
+}
+
+TEST_F(file, hold_at)
+{
+	static const char * const names[] = {
+		"none", "before-recovery", "parent-unlocked", "after-recovery",
+		"after-unlock", "pinned",
+	};
+	char want[128];
+	size_t i, j, len;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		for (j = len = 0; j < ARRAY_SIZE(names); j++)
+			len += snprintf(want + len, sizeof(want) - len,
+					i == j ? "%s[%s]" : "%s%s", j ? " " : "", names[j]);
+		snprintf(want + len, sizeof(want) - len, "\n");
+		accepts(_metadata, HOLD_AT, names[i], want);
+	}
+	refuses_common(_metadata, HOLD_AT, "pinned");
+	refuses(_metadata, HOLD_AT, "Pinned");
+	refuses(_metadata, HOLD_AT, "after");
+	refuses(_metadata, HOLD_AT, "[none]");
+	refuses(_metadata, HOLD_AT, "0");
+	accepts(_metadata, HOLD_AT, "none\n",
+		HELD_AT("[none]", "pinned"));
+}
+
+TEST_F(file, hold_timeout)
+{
+	check_is(_metadata, HOLD_TIMEOUT, "10000\n");
+	accepts(_metadata, HOLD_TIMEOUT, "1", "1\n");
+	accepts(_metadata, HOLD_TIMEOUT, "60000\n", "60000\n");
+	refuses_common(_metadata, HOLD_TIMEOUT, "60000");
+	refuses(_metadata, HOLD_TIMEOUT, "1.5");
+	refuses(_metadata, HOLD_TIMEOUT, "4294967297");
+	refuses(_metadata, HOLD_TIMEOUT, "0");
+	refuses(_metadata, HOLD_TIMEOUT, "-1");
+	refuses(_metadata, HOLD_TIMEOUT, "60001");
+}
+
+/* It takes effect, and reads as nothing. */
+TEST_F(file, hold_release)
+{
+	static const char * const bad[] = {
+		"", "\n", "0", "-1", "ALL", "all of them", "1 2", "2147483648", "x",
+	};
+	int fd = open_file(_metadata, DM_HOLD "release", O_WRONLY);
+	size_t i;
+
+	EXPECT_EQ(3, put_text(fd, "all"));
+	EXPECT_EQ(4, (ssize_t)(lseek(fd, 0, SEEK_SET), put_text(fd, "all\n")));
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		lseek(fd, 0, SEEK_SET);
+		EXPECT_EQ(-EINVAL, put_text(fd, bad[i])) TH_LOG("%s", bad[i]);
+	}
+	lseek(fd, 0, SEEK_SET);
+	/* Nothing of its is held. */
+	EXPECT_EQ(-ESRCH, put_text(fd, "1"));
+	lseek(fd, 3, SEEK_SET);
+	EXPECT_EQ(-EINVAL, put_text(fd, "all"));
+	close(fd);
 }
 
 TEST_F(file, point)
@@ -353,6 +418,9 @@ TEST_F(file, modes)
 		{ "last", 0400 },	{ "stats", 0400 },
 		{ "log", 0400 },	{ "steps", 0400 },
 		{ "reset", 0200 },
+		{ HOLD_AT, 0600 },	{ HOLD_TIMEOUT, 0600 },
+		{ DM_HOLD "held", 0400 },	{ DM_HOLD "observe", 0400 },
+		{ DM_HOLD "release", 0200 },
 	};
 	char path[256];
 	struct stat st;
@@ -501,7 +569,8 @@ TEST_F(file, byte_by_byte)
 		{ POINT, 2 },		{ VMA_INDEX, 2 },
 		{ VMA_ADDR, 2 },	{ ERRNO, 2 },
 		{ ALLOC_NTH, 2 },	{ RECOVERY_NTH, 2 },
-		{ DRY_RUN, 2 },
+		{ DRY_RUN, 2 },		{ HOLD_AT, 70 },
+		{ HOLD_TIMEOUT, 2 },	{ DM_HOLD "held", 30 },
 	};
 	static char whole[131072], bytes[131072];
 	size_t page = sysconf(_SC_PAGESIZE);
@@ -589,7 +658,7 @@ TEST_F(file, partial_writes)
 		const struct rw_file *f = &rw_files[i];
 
 		fd = open_file(_metadata, f->name, O_RDWR);
-		values = f->initially && strcmp(f->name, POINT);
+		values = f->initially && strcmp(f->name, POINT) && strcmp(f->name, HOLD_AT);
 		ASSERT_EQ((ssize_t)strlen(f->value[0]), put_text(fd, f->value[0]));
 		for (k = 0; k < 2; k++) {
 			ssize_t want = values ? (ssize_t)strlen(f->part[k]) : -EINVAL;
@@ -721,7 +790,8 @@ static int open_all(void *arg)
 	static const char * const f[] = {
 		"recovery", "points", "last", "log", "steps", "stats", "reset",
 		POINT, VMA_INDEX, VMA_ADDR, ERRNO, ALLOC_NTH, RECOVERY_NTH,
-		DRY_RUN, DM_FAIL "probability",
+		DRY_RUN, DM_FAIL "probability", HOLD_AT, HOLD_TIMEOUT,
+		DM_HOLD "held", DM_HOLD "observe", DM_HOLD "release",
 	};
 	char path[256];
 	size_t i;

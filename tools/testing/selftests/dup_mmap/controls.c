@@ -228,6 +228,7 @@ TEST_F(control, each_counter_of_stats_and_points)
 	WRONG_STATS("allocs-missed grew", b.allocs_missed++);
 	WRONG_STATS("recovered-rust grew", b.rust--);
 	WRONG_STATS("recovered-upstream grew", b.upstream++);
+	WRONG_STATS("left-xa-zero grew", b.left++);
 	WRONG_STATS("vmas-torn-down grew", b.torn_down++);
 	WRONG_STATS("pages-uncharged grew", b.uncharged--);
 

@@ -76,8 +76,8 @@ TEST_F(record, stats_have_their_keys_in_order)
 {
 	static const char * const keys[] = {
 		"forks", "failed", "injected", "allocs-failed", "allocs-missed",
-		"recovered-rust", "recovered-upstream", "vmas-torn-down",
-		"pages-uncharged", NULL
+		"recovered-rust", "recovered-upstream", "left-xa-zero",
+		"vmas-torn-down", "pages-uncharged", NULL
 	};
 
 	check_keys(_metadata, "stats", keys);
@@ -383,6 +383,7 @@ TEST_F(record, log_keeps_the_last_256)
 
 #define TRACING		"/sys/kernel/tracing/"
 #define INSTANCE	TRACING "instances/dup_mmap_records"
+#define EVENTS		INSTANCE "/events/dup_mmap_recovery/"
 
 FIXTURE(trace) {
 	struct dm_saved saved;
@@ -491,7 +492,8 @@ TEST_F(trace, events_agree_with_last)
 
 	ASSERT_EQ(NULL, dm_build(&l, DM_ANON, DM_MIDDLE));
 	why = dm_alloc_begin(&self->alloc, "");
-	ASSERT_EQ(0, dm_write_path(INSTANCE "/events/dup_mmap_recovery/enable", "1"));
+	ASSERT_EQ(0, dm_write_path(EVENTS "injected/enable", "1"));
+	ASSERT_EQ(0, dm_write_path(EVENTS "recovered/enable", "1"));
 	for (i = 0; i < ARRAY_SIZE(c); i++) {
 		if (why && strcmp(c[i].alloc_nth, "0")) {
 			TH_LOG("no allocation fails: %s", why);
@@ -539,7 +541,7 @@ TEST_F(trace, nothing_without_events)
 	for (on = 0; on < 4; on++) {
 		for (i = 0; i < 2; i++) {
 			snprintf(path, sizeof(path),
-				 INSTANCE "/events/dup_mmap_recovery/%s/enable",
+				 EVENTS "%s/enable",
 				 names[i]);
 			ASSERT_EQ(0, dm_write_path(path, on == (int)i + 1 ? "1" : "0"));
 		}

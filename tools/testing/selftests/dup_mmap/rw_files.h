@@ -22,6 +22,15 @@
 #define ALLOC_NTH	DM_FAIL "alloc-nth"
 #define RECOVERY_NTH	DM_FAIL "recovery-alloc-nth"
 #define DRY_RUN		DM_FAIL "dry-run"
+#define HOLD_AT		DM_HOLD "at"
+#define HOLD_TIMEOUT	DM_HOLD "timeout-ms"
+
+/* The file "recovery" when one of the usual two is set. */
+#define IS_RUST		"[rust] upstream xa-zero xa-zero-bare\n"
+#define IS_UPSTREAM	"rust [upstream] xa-zero xa-zero-bare\n"
+/* The file "hold/at", with brackets around one. */
+#define HELD_AT(none, pinned)	\
+	none " before-recovery parent-unlocked after-recovery after-unlock " pinned "\n"
 
 static const struct rw_file {
 	const char *name;
@@ -36,11 +45,10 @@ static const struct rw_file {
 		"recovery", NULL,
 		{ "rust", "upstream", "rust\n", "upstream\n" },
 		{
-			"[rust] upstream\n", "rust [upstream]\n",
-			"[rust] upstream\n", "rust [upstream]\n",
+			IS_RUST, IS_UPSTREAM, IS_RUST, IS_UPSTREAM,
 		},
-		"[rust] upstream\n",
-		{ "up", "stream" }, "[rust] upstream\n",
+		IS_RUST,
+		{ "up", "stream" }, IS_RUST,
 	}, {
 		POINT, "any\n",
 		{ "mt-dup", "copy-page-range", "any", "vm-area-dup\n" },
@@ -77,6 +85,22 @@ static const struct rw_file {
 		{ "15", "2147483647", "0x1f", "0" },
 		{ "15\n", "2147483647\n", "31\n", "0\n" },
 		"7\n",
+		{ "1", "2" }, "2\n",
+	}, {
+		HOLD_AT, HELD_AT("[none]", "pinned"),
+		{ "none", "pinned", "none\n", "pinned\n" },
+		{
+			HELD_AT("[none]", "pinned"), HELD_AT("none", "[pinned]"),
+			HELD_AT("[none]", "pinned"), HELD_AT("none", "[pinned]"),
+		},
+		HELD_AT("[none]", "pinned"),
+		{ "pin", "ned" }, HELD_AT("[none]", "pinned"),
+	}, {
+		HOLD_TIMEOUT, "10000\n",
+		{ "15", "60000", "0x1f", "1" },
+		{ "15\n", "60000\n", "31\n", "1\n" },
+		/* Of its digits the 0 is no value. */
+		"6\n",
 		{ "1", "2" }, "2\n",
 	}, {
 		DRY_RUN, "N\n",

@@ -10,6 +10,7 @@
 #define DM_MODULE	"dup_mmap_recovery"
 #define DM_DIR		"/sys/kernel/debug/" DM_MODULE
 #define DM_FAIL		"fail_dup_mmap/"
+#define DM_HOLD		"hold/"
 
 /* Of a file of the module, in a static buffer. */
 const char *dm_path(const char *name);

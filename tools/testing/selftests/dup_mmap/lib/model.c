@@ -203,6 +203,7 @@ const char *dm_compare_stats(const struct dm_expect *want, const char *recovery,
 {
 	bool rust = want->recovered && !strcmp(recovery, "rust");
 	bool upstream = want->recovered && !strcmp(recovery, "upstream");
+	bool left = want->recovered && !strncmp(recovery, "xa-zero", 7);
 	const struct {
 		const char *key;
 		unsigned long seen, want;
@@ -215,6 +216,7 @@ const char *dm_compare_stats(const struct dm_expect *want, const char *recovery,
 		  want->allocs_missed },
 		{ "recovered-rust", b->rust - a->rust, rust },
 		{ "recovered-upstream", b->upstream - a->upstream, upstream },
+		{ "left-xa-zero", b->left - a->left, left },
 		{ "vmas-torn-down", b->torn_down - a->torn_down, want->torn_down },
 		{ "pages-uncharged", b->uncharged - a->uncharged, want->uncharged },
 	};

@@ -155,6 +155,7 @@ const char *dm_get_stats(struct dm_stats *stats)
 		{ "allocs-missed", &stats->allocs_missed },
 		{ "recovered-rust", &stats->rust },
 		{ "recovered-upstream", &stats->upstream },
+		{ "left-xa-zero", &stats->left },
 		{ "vmas-torn-down", &stats->torn_down },
 		{ "pages-uncharged", &stats->uncharged },
 	};

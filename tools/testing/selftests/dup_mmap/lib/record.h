@@ -30,7 +30,7 @@ struct dm_record {
 
 struct dm_stats {
 	unsigned long forks, failed, injected, allocs_failed, allocs_missed;
-	unsigned long rust, upstream;
+	unsigned long rust, upstream, left;
 	unsigned long torn_down, uncharged;
 };
 
