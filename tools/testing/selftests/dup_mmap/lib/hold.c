@@ -108,9 +108,15 @@ static const char *fail_and_be_held(struct dm_hold *hold, const struct dm_how *h
 	return why;
 }
 
+static bool is_over(const struct dm_hold *hold)
+{
+	return __atomic_load_n(&hold->held->over, __ATOMIC_SEQ_CST);
+}
+
+/* When the process ends it closes its own mapping of the file: that is no fork. */
 bool dm_is_held(const struct dm_hold *hold)
 {
-	return dm_fuse_waiting(&hold->fuse) && !dm_fuse_gave_up(&hold->fuse) &&
+	return !is_over(hold) && dm_fuse_waiting(&hold->fuse) && !dm_fuse_gave_up(&hold->fuse) &&
 		dm_sleeps_in(hold->pid, DM_HELD_IN);
 }
 
@@ -118,7 +124,7 @@ static bool held_or_gone(void *arg)
 {
 	struct dm_hold *hold = arg;
 
-	return dm_is_held(hold) || dm_state_of(hold->pid) == 'Z';
+	return dm_is_held(hold) || is_over(hold) || dm_state_of(hold->pid) == 'Z';
 }
 
 const char *dm_hold_fork(struct dm_hold *hold, const struct dm_how *how)
@@ -139,6 +145,7 @@ const char *dm_hold_fork(struct dm_hold *hold, const struct dm_how *how)
 		why = fail_and_be_held(hold, how);
 		/* Of what went wrong there first, if anything. */
 		snprintf(hold->held->why, sizeof(hold->held->why), "%s", why);
+		__atomic_store_n(&hold->held->over, true, __ATOMIC_SEQ_CST);
 		_exit(!!*why);
 	}
 	if (dm_wait_until(held_or_gone, hold) && dm_is_held(hold)) {
