@@ -20,9 +20,9 @@ pub(crate) enum Recoverer {
     Rust,
     /// The kernel itself, `dup_mmap_recover()`.
     Upstream,
-    /// Nobody until the locks are dropped, and the mm says so: Linux 6.12.13 to 6.19.
+    /// Nobody until the locks are dropped, and the mm says so: Linux 6.14 to 6.19.
     XaZero,
-    /// Nobody, and nothing says so: Linux 6.8 to 6.12.12.
+    /// Nobody, and nothing says so: Linux 6.8 to 6.13.
     XaZeroBare,
 }
 

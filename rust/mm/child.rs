@@ -195,7 +195,7 @@ impl<'a> ChildMm<'a, Building<'a>> {
     /// Leaves the mm as it is, with a mark in place of the first VMA that was not copied. With
     /// `hide`, says that it is not to be used: `MMF_UNSTABLE`, and `MMF_OOM_SKIP` if there is a mark.
     ///
-    /// C: `dup_mmap()` of Linux 6.12; without `hide`, up to 6.12.12
+    /// C: `dup_mmap()` of Linux 6.8 to 6.19; `hide` since commit 64c37e134b12
     pub(crate) fn leave(self, hide: bool) -> Left<'a> {
         let Building { extent, failed, .. } = self.state;
 
