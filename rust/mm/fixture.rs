@@ -178,8 +178,26 @@ impl TestMm {
         let child = unsafe { ChildMm::from_raw(child, parent, NonNull::from(&mut vmi), failed) };
         let ret = f(&child);
         let (child, _) = child.let_parent_go();
+        // The parent may free its VMAs now: nobody may look at this one any more.
+        let dangling = NonNull::<bindings::vm_area_struct>::dangling();
+        let was = failed.map(|vma| (vma.range(), vma.as_ptr()));
+        let put = |entry: NonNull<bindings::vm_area_struct>, range| {
+            // SAFETY: The mm is valid.
+            let mut mas = unsafe { view::ma_state(NonNull::from(&*self.mm).cast(), 0) };
 
-        Ok((ret, child.nr_found()))
+            view::reset_to(&mut mas, range);
+            // SAFETY: The tree's lock is held for writing, and the range is that of an entry.
+            unsafe { bindings::mas_store(&mut mas, entry.as_ptr().cast()) };
+        };
+        if let Some((range, _)) = was {
+            put(dangling, range);
+        }
+        let found = child.nr_found();
+        if let Some((range, vma)) = was {
+            put(vma, range);
+        }
+
+        Ok((ret, found))
     }
 
     fn add(
