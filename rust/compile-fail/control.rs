@@ -23,13 +23,17 @@ use crate::{
         Empty,
         Extent,
         InRcu,
+        Leftover,
         MmapWriteGuard,
         NextGroup,
         Report,
         Vma,
         VmaTree, //
     },
-    recovery::recover, //
+    recovery::{
+        recover,
+        take_apart, //
+    }, //
 };
 use kernel::{
     mm::{
@@ -73,6 +77,14 @@ fn at_once<'a>(child: ChildMm<'a, Building<'a>>) -> Recovered<'a> {
     Recovered::TornDown(recover(child, || ()))
 }
 
+fn left<'a>(child: ChildMm<'a, Building<'a>>) -> Recovered<'a> {
+    Recovered::Left(child.leave(true))
+}
+
+fn later(leftover: Leftover<&MmWithUser>) -> Report {
+    leftover.pin().take_apart(take_apart)
+}
+
 fn locks(parent: &Mm, child: &Mm) -> Result<bool> {
     let mut parent = MmapWriteGuard::lock(parent);
     let pending = parent.proof().tlb_flush_pending();
@@ -91,8 +103,12 @@ fn locks(parent: &Mm, child: &Mm) -> Result<bool> {
 fn vmas(mm: &MmWithUser) -> Option<usize> {
     let view = MmView::lock(mm);
     let vma = view.vmas().next();
+    let file = vma.and_then(|vma| vma.file());
+    let entry = view.unread_entries().next();
 
-    vma.map(|vma| vma.start())
+    entry
+        .filter(|_| file.is_none())
+        .map(|entry| entry.range().first())
 }
 
 fn window() -> bool {
