@@ -426,8 +426,8 @@ static void print_looks(const struct look look[], int index)
 				break;
 		}
 		snprintf(nr, sizeof(nr), n > 1 ? "%d-%d" : "%d", i, i + n - 1);
-		print_row(nr, i < index ? "came before the failure" :
-			  i > index ? "were to come after it" : "failed",
+		print_row(nr, i == index ? "failed" : i > index ? "were to come after it" :
+			  maps.vma[i].dontcopy ? kind_of(&maps.vma[i]) : "came before the failure",
 			  cell[0], cell[1], cell[2]);
 	}
 }
