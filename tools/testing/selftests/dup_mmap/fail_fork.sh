@@ -59,7 +59,7 @@ as_it_was()
 [ -d "$dir" ] || skip_all "module not loaded"
 tool=$(command -v fail-fork) || skip_all "no fail-fork in the path"
 
-begin 15
+begin 20
 echo 1 > "$dir/reset"
 files > "$tmp/before"
 
@@ -90,6 +90,52 @@ result $? "every file is as it was"
 call --point=vm-area-dup --vma-index=2 --alloc-nth=1 --recovery=upstream -- sh -c "$ls_in_a_shell"
 is alloc-nth 1 && is vma-index 2 && is recovery upstream && as_it_was
 result $? "the third VMA's first allocation fails, and every file is as it was"
+
+# drawn <regular expression>...: these lines are in the timeline, in this order.
+drawn()
+{
+	from=1
+	for line; do
+		at=$(tail -n "+$from" "$tmp/out" | grep -nE -m1 -- "$line" | cut -d: -f1)
+		[ -n "$at" ] || return 1
+		from=$((from + at))
+	done
+}
+
+no_instances()
+{
+	[ -z "$(ls /sys/kernel/tracing/instances)" ]
+}
+
+call --timeline --point=copy-page-range --vma-index=2 --recovery=upstream -- sh -c "$ls_in_a_shell"
+drawn '^ +0  -  +begins, recovery upstream$' '^ +[0-9]+  -  +step mmap-write-lock$' \
+	'^ +[0-9]+  parent\+child  step mt-dup$' \
+	'^ +[0-9]+  parent\+child  step copy-page-range, VMA 2 \([0-9a-f]+-[0-9a-f]+\)$' \
+	'^ +[0-9]+  parent\+child  fails: copy-page-range, VMA 2 ' \
+	'^ +[0-9]+  -  +ends, error -12, recovery upstream$' \
+	'^ +[0-9]+  -  +3 VMAs were copied, 3 taken apart, [0-9]+ pages uncharged$' && as_it_was && no_instances
+result $? "--timeline shows the steps of a fork that fails, and its locks"
+
+# A tick may be 10 ms; a timeout is never shorter than it says, by more than one.
+echo after-unlock > "$dir/hold/at"
+echo 50 > "$dir/hold/timeout-ms"
+call --timeline --point=vm-area-dup --vma-index=3 --recovery=rust -- sh -c "$ls_in_a_shell"
+held=$(sed -n 's/^ *\([0-9]*\)  -  *is held, after-unlock$/\1/p' "$tmp/out")
+on=$(sed -n 's/^ *\([0-9]*\)  -  *goes on, timeout$/\1/p' "$tmp/out")
+echo 1 > "$dir/reset"
+rc=0
+[ $((${on:-0} - ${held:-0})) -ge 30000 ] || rc=1
+result "$rc" "and how long it is held"
+
+call --timeline --point=vm-area-dup --vma-index=3 -- true
+[ $? = 2 ] && [ "$(cat "$tmp/out")" = "fail-fork: no fork was made to fail there" ] && as_it_was && no_instances
+result $? "and says so if none fails"
+
+refused "timeline and --sweep do not go together" --timeline --sweep -- ls
+result $? "--timeline does not go with --sweep"
+
+refused "recovery: nobody" --timeline --recovery=nobody -- ls && no_instances
+result $? "--timeline with an unknown recovery is refused"
 
 call --dry-run -- sh -c "$ls_in_a_shell" &&
 	grep -q '^arch-dup-mmap -1 - ' "$tmp/out" &&
