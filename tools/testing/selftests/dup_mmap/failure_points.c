@@ -11,6 +11,9 @@
  * maps the VMA once and goes on after a failure. Objects and page tables are
  * counted once for all of them: to count them exactly takes flushes of every CPU
  * and grace periods.
+ *
+ * A line "map: KIND, POSITION, RECOVERY: POINT=OUTCOME ..." for each is what
+ * scripts/report draws.
  */
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +35,8 @@ static struct task {
 	int point;			/* -1: each. */
 	char skip[256];			/* why there can't be such a VMA */
 	unsigned int wrong;
+	/* Of each recovery; NULL where nothing was judged. */
+	const char *outcome[2][DM_NR_POINTS];
 } *task;
 
 /* The number of the VMA, where the point is one that has to do with VMAs. */
@@ -49,11 +54,21 @@ static void check(const char *what, const char *why)
 	task->wrong++;
 }
 
+/* If it is as the model has it. */
+static const char *outcome(const struct dm_maps *maps, enum dm_point point, int index)
+{
+	static struct dm_expect want;
+
+	dm_model(maps, point, index, 0, &want);
+	return !want.fails ? "works" : want.recovered ? want.class : "before";
+}
+
 /* Every point, judged. */
 static void judge_all(const struct dm_layout *l)
 {
 	static struct dm_series series;
 	struct dm_record rec;
+	unsigned int wrong;
 	char what[64];
 	size_t r;
 	int p;
@@ -64,8 +79,11 @@ static void judge_all(const struct dm_layout *l)
 		for (p = 0; p < DM_NR_POINTS; p++) {
 			snprintf(what, sizeof(what), "%s, %s", dm_points[p].name,
 				 recoveries[r]);
+			wrong = task->wrong;
 			check(what, dm_shoot(&series, p, index_for(p, l), 0, &rec));
 			check(what, dm_check_layout(l));
+			task->outcome[r][p] = task->wrong > wrong ? "wrong" :
+				outcome(&series.maps, p, index_for(p, l));
 		}
 	}
 	dm_end_series();
@@ -121,6 +139,7 @@ static void start_task(void (*fail)(const struct dm_layout *l), enum dm_kind kin
 	task->position = position;
 	task->skip[0] = '\0';
 	task->wrong = 0;
+	memset(task->outcome, 0, sizeof(task->outcome));
 	dm_reset();
 	fflush(stdout);
 	pid = fork();
@@ -132,6 +151,21 @@ static void start_task(void (*fail)(const struct dm_layout *l), enum dm_kind kin
 		check("fork()", strerror(errno));
 	else if (waitpid(pid, &status, 0) != pid || status)
 		check("its process", "did not end well");
+}
+
+static void print_outcomes(const char *name)
+{
+	char line[512];
+	size_t r;
+	int p, len;
+
+	for (r = 0; r < ARRAY_SIZE(recoveries); r++) {
+		for (p = 0, len = 0; p < DM_NR_POINTS && task->outcome[r][p]; p++)
+			len += snprintf(line + len, sizeof(line) - len, " %s=%s",
+					dm_points[p].name, task->outcome[r][p]);
+		if (len)
+			ksft_print_msg("map: %s, %s:%s\n", name, recoveries[r], line);
+	}
 }
 
 /* Without judgement: every kind at every position. False: it can't be done. */
@@ -208,6 +242,7 @@ static void judge_each(const char *only, unsigned long taint)
 				continue;
 			}
 			start_task(judge_all, k, pos);
+			print_outcomes(name);
 			if (task->skip[0] && !task->wrong)
 				ksft_test_result_code(KSFT_SKIP, name, "%s", task->skip);
 			else
