@@ -67,6 +67,9 @@ bench:
 bench-check:
 	@scripts/bench --check
 
+report:
+	@scripts/report
+
 kunit:
 	@scripts/kselftest kunit.sh
 
@@ -94,6 +97,7 @@ help:
 	@echo 'make soak             hours of it: 100,000 failed forks, 100,000 values for each file'
 	@echo 'make bench            what fork() costs, in instructions: tables, plots, a page'
 	@echo 'make bench-check      has one of its ratios become worse than it was'
+	@echo 'make report           all results and the timeline of a failed fork, on one page'
 	@echo 'make kunit            the KUnit tests, which run when the module is loaded'
 	@echo 'make compile-fail     does what must not compile fail to'
 	@echo 'make controls         does each check report what it is there to report'
@@ -113,4 +117,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check quick \
-	mutants check-64k bench bench-check compile-fail controls kselftest soak kunit rustdoc lint patches-check help
+	mutants check-64k bench bench-check report compile-fail controls kselftest soak kunit rustdoc lint patches-check help
