@@ -207,6 +207,8 @@ def of_timelines(build):
 
 # Results of kselftests
 
+END = "the program has ended"
+
 
 def kernels(build):
     """Each kernel that has results: its name, when, and what it said, a program each."""
@@ -218,7 +220,8 @@ def kernels(build):
                 programs[name] = []
             elif line.startswith("# ") and name:
                 programs[name].append(line[2:])
-            else:
+            elif name and re.match(rf"(not )?ok \d+ selftests: \S+ {re.escape(name)}\b", line):
+                programs[name].append(END)
                 name = None
         if programs:
             yield os.path.basename(os.path.dirname(path)), age(path), programs
@@ -235,6 +238,8 @@ def result_of(lines):
             passed += 1
     if failed:
         return f"{failed} failed"
+    if END not in lines:
+        return f"failed to end, {passed} passed"
     return f"{passed}" + (f" + {skipped} skipped" if skipped else "")
 
 
@@ -332,9 +337,13 @@ def of_bench(build):
     if not any(os.path.exists(f"{build}/bench/{arch}.json") for arch in ("x86_64", "arm64")):
         return [], []
     report = neighbour("bench-report")
-    all_runs = [
-        (o["arch"], o["facts"], report.Results(o["results"])) for o in report.runs(f"{build}/bench")
-    ]
+    try:
+        all_runs = [
+            (o["arch"], o["facts"], report.Results(o["results"]))
+            for o in report.runs(f"{build}/bench")
+        ]
+    except (ValueError, KeyError):
+        return [], []
     plots = []
     for name, draw, caption in bench_page.PLOTS:
         more = (report.pair_ratios,) if draw is bench_page.several_tasks else ()
@@ -376,7 +385,7 @@ th:first-child, td:first-child, .words td, .words th { text-align: left; }
 .map td, .map th { padding: .15rem .35rem; text-align: center; }
 .map th.point { writing-mode: vertical-rl; text-align: left; padding: .4rem .15rem; }
 .map td:first-child { text-align: left; }
-.map i { display: inline-block; width: 1.15em; font-style: normal; border-radius: 2px; margin: 0 1px; }
+.map i { display: inline-block; width: 1.15em; text-align: center; font-style: normal; border-radius: 2px; margin: 0 1px; }
 .map i.none, .map i.partial, .map i.all { background: var(--other); color: var(--on); }
 .map i.before { background: var(--grid); }
 .map i.wrong, .map i.differs { background: var(--upstream); color: var(--on); font-weight: 700; }
@@ -391,7 +400,7 @@ summary { cursor: pointer; font-size: .9rem; }
 <div class="table"><table class="{{ class }}">
 <tr>{% for cell in head %}<th>{{ cell }}</th>{% endfor %}</tr>
 {% for row in rows %}
-<tr>{% for cell in row %}<td{% if cell == "no" or "failed" in cell and not " 0 failed" in cell %} class="no"{% endif %}>{{ cell }}</td>{% endfor %}</tr>
+<tr>{% for cell in row %}<td{% if cell == "no" or "FAILED" in cell or "failed" in cell and not " 0 failed" in cell %} class="no"{% endif %}>{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}
 </table></div>
 {%- endmacro %}
@@ -434,7 +443,7 @@ Only the recovery in Rust comes to parent-unlocked, and not on User Mode Linux.<
 {% for kernel, when, points, rows in maps %}
 <details{% if loop.first %} open{% endif %}><summary>{{ kernel }}, {{ when }}</summary>
 <p>Three signs each: as the first VMA, in the middle, as the last. Each was judged under rust and under
-upstream, which came to the same.</p>
+upstream, and stands for both.</p>
 <p class="map">{% for name, (sign, text) in outcomes.items() %}<i class="{{ name }}">{{ sign }}</i> {{ text }}{{ ". " if not loop.last }}{% endfor %}</p>
 <div class="table"><table class="map">
 <tr><th>VMA</th>{% for point in points %}<th class="point">{{ point }}</th>{% endfor %}</tr>
