@@ -171,14 +171,12 @@ def draw_timeline(one):
         ax.annotate(
             one.look_text(), (at(one.look[0]), y["others"] - 0.35), ha="right", va="top", fontsize=10
         )
-    marks = {0: "0", one.failed: f"{one.failed:,}", one.ends: f"{one.ends:,}"}
-    if one.held:
-        marks[end] = f"{end:,}"
     ticks = []
-    for t in sorted(marks):
-        if not ticks or at(t) - at(ticks[-1]) > 0.09 * last:
+    # Those that count most have their number, the others if there is room.
+    for t in (0, end, one.ends, one.failed, one.when("unlocks the ", 0)):
+        if all(abs(at(t) - at(other)) > 0.1 * last for other in ticks):
             ticks.append(t)
-    ax.set_xticks([at(t) for t in ticks], [marks[t] for t in ticks])
+    ax.set_xticks([at(t) for t in ticks], [f"{t:,}" for t in ticks])
     ax.set_yticks([y[r] for r in rows], rows)
     ax.set_xlim(-0.02 * last, last)
     ax.set_ylim(y["others"] - 0.95, 0.5)
@@ -421,7 +419,8 @@ summary { cursor: pointer; font-size: .9rem; }
 guest ({{ timelines.kernel }}), drawn from the tracepoints. A thin line is a step, the cross the
 failure, the blue bar the child being taken apart (hatched: afterwards, with its lock taken anew).
 When the fork has dropped its locks others get in: green if there is nothing to be found, crossed if
-there is. It is held there, and the dot is somebody who looks. The time of that is cut short.</p>
+there is. It is held there, and the dot is somebody who looks. The time of that is cut short. What a machine that
+is emulated takes says nothing of a real one.</p>
 <div class="pairs">
 {% for recovery, svg, text in timelines.drawn %}
 <figure>{{ svg | safe }}

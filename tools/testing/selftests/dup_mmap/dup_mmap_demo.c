@@ -189,7 +189,7 @@ enum { XA_ZERO, UPSTREAM, RUST, NR_RECOVERIES };
 
 static const char * const recoveries[NR_RECOVERIES] = { "xa-zero", "upstream", "rust" };
 
-#define HOLD_MS		"30000"
+#define HOLD_MS		"60000"
 
 enum thread { NOT_ASKED, GOES_ON, WAITS, LOST };
 
