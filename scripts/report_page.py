@@ -24,8 +24,8 @@ from bench_page import C, plt
 RECOVERIES = {
     "rust": "rust: the module",
     "upstream": "upstream: the C code of 7.3",
-    "xa-zero": "xa-zero: as Linux 6.12.13 to 6.19",
-    "xa-zero-bare": "xa-zero-bare: as Linux 6.8 did at first",
+    "xa-zero": "xa-zero: as Linux 6.14 to 6.19",
+    "xa-zero-bare": "xa-zero-bare: as Linux 6.8 to 6.13",
 }
 PLACES = ("before-recovery", "parent-unlocked", "after-recovery", "after-unlock")
 
@@ -310,6 +310,20 @@ def of_sweeps(all_kernels):
     return ["kernel", "recovery", "VMAs", "forks that failed", "seconds", "a second"], rows
 
 
+def of_differences(all_kernels):
+    """What a recovery does otherwise than upstream, over one plan of failures."""
+    rows = []
+    line_of = re.compile(r"# difference: (\S+) +(?:(none) in (\d+) failures|(.*?)  +(\d+) of (\d+), first (.*))$")
+    for kernel, when, programs in all_kernels:
+        for line in programs.get("differences", []):
+            m = line_of.match(line)
+            if m and m[2]:
+                rows.append([kernel, m[1], "nothing", f"0 of {m[3]}", ""])
+            elif m:
+                rows.append([kernel, m[1], m[4], f"{m[5]} of {m[6]}", m[7]])
+    return ["kernel", "recovery", "differs from upstream in", "failures", "the first one"], rows
+
+
 # Results of commands
 
 
@@ -458,6 +472,17 @@ upstream, and stands for both.</p>
 {% endfor %}
 </section>
 
+<section id="differences">
+<h2>What differs between the recoveries</h2>
+{% if differences[1] %}
+<p>One plan of failures under all four: each step, for a VMA of each kind and for the first and the last
+one. Of each failure: what fork() says, the record, what an observer finds of the child, Committed_AS.</p>
+{{ table(differences[0], differences[1], "words") }}
+{% else %}
+{{ missing("The differences", "make kselftest T=differences") }}
+{% endif %}
+</section>
+
 <section id="check">
 <h2>Tests</h2>
 {% if check %}
@@ -520,6 +545,7 @@ upstream, and stands for both.</p>
 SECTIONS = [
     ("timeline", "Timeline"),
     ("map", "Failure points"),
+    ("differences", "Differences"),
     ("check", "Tests"),
     ("race", "Race"),
     ("sweep", "Sweep"),
@@ -542,6 +568,7 @@ def main():
         timelines=of_timelines(build),
         maps=list(outcome_maps(all_kernels)),
         outcomes=OUTCOMES,
+        differences=of_differences(all_kernels),
         check=of_check(build),
         kselftests=of_kselftests(all_kernels),
         race=list(of_race(build)),
