@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What differs between the recoveries. One plan for all four: each step of fork, for a
- * VMA of each kind and for the first and the last one, with the fork held when its locks
- * are dropped; and some of it without. Of each failure everything is taken down that can be seen: what
- * fork() says, the record, what an observer finds of the child, Committed_AS.
+ * VMA of every third kind (in the long form of each) and for the first and the last one,
+ * with the fork held when its locks are dropped; for the latter two also without. Of each
+ * failure everything is taken down that can be seen: what fork() says, the record, what
+ * an observer finds of the child, Committed_AS.
  *
  * rust must not differ from upstream. What xa-zero and xa-zero-bare, which Linux 6.8 to
  * 6.19 did, leave behind is what the teardown before the unlock has changed.
@@ -49,6 +50,7 @@ struct shot {
 	enum dm_point point;
 	int index;
 	bool held;
+	bool of_a_kind;		/* and neither the first VMA nor the last */
 };
 
 #define MAX_SHOTS	(2 * DM_NR_POINTS * (DM_NR_ALL + 2))
@@ -162,19 +164,25 @@ static void plan_vma(int index, bool both)
 		if (!dm_points[p].has_vma || !dm_reached(p, &worker->maps.vma[index]))
 			continue;
 		for (held = !both; held < 2; held++)
-			shots[nr_shots++] = (struct shot){ p, index, held };
+			shots[nr_shots++] = (struct shot){ p, index, held, !both };
 	}
+}
+
+/* xa-zero-bare is xa-zero, but for the flags. */
+static bool is_in_plan(enum recovery r, const struct shot *shot)
+{
+	return r != BARE || !shot->of_a_kind;
 }
 
 static void plan(void)
 {
-	int i, held;
+	int i, held, step = dm_long_form() ? 1 : 3;
 
 	for (i = 0; i < DM_NR_POINTS; i++)
 		for (held = 0; held < 2 && !dm_points[i].has_vma; held++)
-			shots[nr_shots++] = (struct shot){ i, -1, held };
+			shots[nr_shots++] = (struct shot){ i, -1, held, false };
 	plan_vma(0, true);
-	for (i = 0; i < DM_NR_ALL; i++)
+	for (i = 0; i < DM_NR_ALL; i += step)
 		if (worker->index[i] > 0 && worker->index[i] < worker->maps.nr - 1)
 			plan_vma(worker->index[i], false);
 	plan_vma(worker->maps.nr - 1, true);
@@ -296,6 +304,8 @@ static const char *run(enum recovery r)
 
 	why = dm_use_recovery(recoveries[r]);
 	for (i = 0; i < nr_shots && !*why; i++) {
+		if (!is_in_plan(r, &shots[i]))
+			continue;
 		tries = (struct dm_tries){ 0 };
 		do
 			why = take_down(&taken[r][i], &shots[i]);
@@ -315,13 +325,17 @@ static const char *run(enum recovery r)
  */
 static int compare(enum recovery r)
 {
-	int differ = 0, f, i, nr, first;
+	int differ = 0, f, i, nr, nr_run = 0, first;
+	char text[256];
 
 	if (!has_run[r] || !has_run[UPSTREAM])
 		return -1;
+	for (i = 0; i < nr_shots; i++)
+		nr_run += is_in_plan(r, &shots[i]);
 	for (f = 0; f < NR_FIELDS; f++) {
 		for (i = nr = 0; i < nr_shots; i++) {
-			if (!strcmp(taken[r][i].field[f], taken[UPSTREAM][i].field[f]))
+			if (!is_in_plan(r, &shots[i]) ||
+			    !strcmp(taken[r][i].field[f], taken[UPSTREAM][i].field[f]))
 				continue;
 			if (!nr++)
 				first = i;
@@ -329,30 +343,32 @@ static int compare(enum recovery r)
 		if (!nr)
 			continue;
 		differ |= 1 << f;
-		ksft_print_msg("difference: %-12s %-16s %4d of %d, first %s of VMA %d: '%s', upstream '%s'\n",
-			       recoveries[r], field_names[f], nr, nr_shots,
-			       dm_points[shots[first].point].name, shots[first].index,
-			       taken[r][first].field[f], taken[UPSTREAM][first].field[f]);
+		/* In one line, which scripts/report reads. */
+		snprintf(text, sizeof(text), "%s of VMA %d: '%s', upstream '%s'",
+			 dm_points[shots[first].point].name, shots[first].index,
+			 taken[r][first].field[f], taken[UPSTREAM][first].field[f]);
+		ksft_print_msg("difference: %-12s %-17s %4d of %d, first %s\n", recoveries[r],
+			       field_names[f], nr, nr_run, text);
 	}
 	if (!differ)
-		ksft_print_msg("difference: %-12s none in %d failures\n", recoveries[r],
-			       nr_shots);
+		ksft_print_msg("difference: %-12s none in %d failures\n", recoveries[r], nr_run);
 	return differ;
 }
 
 /* Every one of these failures has left nothing, or something. */
 static bool all_are(enum recovery r, const char *verdict)
 {
-	int i, held = 0;
+	int i, held = 0, nr = 0;
 
 	for (i = 0; i < nr_shots; i++) {
+		nr += is_in_plan(r, &shots[i]);
 		if (!*taken[r][i].field[VERDICT])
 			continue;
 		held++;
 		if (strcmp(taken[r][i].field[VERDICT], verdict))
 			return false;
 	}
-	return held > nr_shots / 2;
+	return held >= nr / 3;
 }
 
 int main(int argc, char **argv)
@@ -391,8 +407,8 @@ int main(int argc, char **argv)
 		if (*why)
 			ksft_print_msg("%s\n", why);
 		has_run[r] = !*why;
-		ksft_test_result(has_run[r] && dm_taint() == taint, "%s: %d failures\n", recoveries[r],
-				 nr_shots);
+		ksft_test_result(has_run[r] && dm_taint() == taint, "%s: all of the plan\n",
+				 recoveries[r]);
 	}
 	why = dm_check_counters(&before, DM_PATIENT);
 	if (*why)
