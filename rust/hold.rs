@@ -120,6 +120,8 @@ pub(crate) struct Held {
     extent: Extent,
     since: Instant<Monotonic>,
     timeout: Msecs,
+    /// Why its gate was opened.
+    why: &'static CStr,
     kept: Option<Kept>,
 }
 
@@ -142,6 +144,7 @@ impl Held {
             extent,
             since: Instant::now(),
             timeout,
+            why: c"released",
             kept: None,
         }
     }
@@ -235,11 +238,11 @@ impl Holds {
         trace::hold_begins(at);
         let woken = gate.wait(timeout);
         // One that is pinned may be the same task's, from an earlier fork.
-        let _held = self.take(|held| held.pid == pid && held.kept.is_none());
+        let held = self.take(|held| held.pid == pid && held.kept.is_none());
         trace::hold_ends(
             at,
             match woken {
-                Woken::Opened => c"released",
+                Woken::Opened => held.map_or(c"released", |held| held.why),
                 Woken::TimedOut => c"timeout",
                 Woken::Killed => c"killed",
             },
@@ -273,10 +276,11 @@ impl Holds {
         let mut nr = 0_usize;
 
         for (place, gate) in self.places.lock().held.iter_mut().zip(&self.gates) {
-            if place
-                .as_ref()
-                .is_some_and(|held| held.kept.is_none() && which(held))
+            if let Some(held) = place
+                .as_mut()
+                .filter(|held| held.kept.is_none() && which(held))
             {
+                held.why = why;
                 gate.open();
                 nr = nr.wrapping_add(1);
             }

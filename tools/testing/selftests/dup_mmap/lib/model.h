@@ -28,6 +28,8 @@ bool dm_reached(enum dm_point point, const struct dm_vma *vma);
 int dm_nr_steps(const struct dm_maps *maps);
 void dm_model(const struct dm_maps *maps, enum dm_point point, int index,
 	      int err, struct dm_expect *want);
+/* The flags of the child's mm when that is recovered, as the module names them. */
+const char *dm_flags_after(const struct dm_expect *want, const char *recovery);
 const char *dm_compare(const struct dm_maps *maps, const struct dm_expect *want,
 		       enum dm_point point, const char *recovery,
 		       const struct dm_record *rec);
