@@ -131,6 +131,11 @@ static int run_forker(struct forker *f)
 	while (read(f->go[0], &what, 1) == 1) {
 		if (what == 'q')
 			return 0;
+		if (what == 'u') {
+			f->wrong += !!munmap(AREA + FAIL_AT * page, (NR_AREA - FAIL_AT) * page);
+			__atomic_add_fetch(&f->done, 1, __ATOMIC_SEQ_CST);
+			continue;
+		}
 		do {
 			fork_once(f);
 		} while (__atomic_load_n(&f->storms, __ATOMIC_SEQ_CST));
@@ -702,6 +707,7 @@ static void observe_each(struct __test_metadata *_metadata, const char *recovery
 {
 	struct forker *f = start_forker(_metadata, 0);
 	int i, at, area = dm_index_of(&f->maps, AREA);
+	struct dm_stats a, b;
 	struct dm_record rec;
 
 	const struct scene scenes[] = {
@@ -725,6 +731,7 @@ static void observe_each(struct __test_metadata *_metadata, const char *recovery
 
 			scene.at = at;
 			scene.recovery = recovery;
+			ASSERT_STREQ("", dm_get_stats(&a));
 			hold_one(_metadata, f, &scene);
 			if (comes_to(&scene)) {
 				check_held(_metadata, f, &scene, 60000);
@@ -737,6 +744,9 @@ static void observe_each(struct __test_metadata *_metadata, const char *recovery
 			dm_model(&f->maps, scene.point, scene.index, 0, &want);
 			ASSERT_STREQ("", dm_compare(&f->maps, &want, scene.point, recovery,
 						    &rec))
+				TH_LOG("%s, case %d", at_names[at], i);
+			ASSERT_STREQ("", dm_get_stats(&b));
+			ASSERT_STREQ("", dm_compare_stats(&want, recovery, &a, &b))
 				TH_LOG("%s, case %d", at_names[at], i);
 		}
 	}
@@ -1349,6 +1359,37 @@ TEST_F(holds, several_at_once)
 	}
 	munmap(stop, page);
 	EXPECT_STREQ("", dm_check_counters(&before, DM_PATIENT));
+	EXPECT_STREQ("", dm_check_taint(taint));
+}
+
+/*
+ * The parent has unmapped, and freed, what the child's tree still has. Neither the
+ * observer nor who takes the child apart looks at it.
+ */
+TEST_F(holds, what_is_freed_is_not_followed)
+{
+	struct forker *f = start_forker(_metadata, 0);
+	struct scene scene = {
+		.at = PINNED,
+		.point = DM_VM_AREA_DUP,
+		.index = dm_index_of(&f->maps, AREA + FAIL_AT * page),
+	};
+	unsigned long taint = dm_taint();
+	int i;
+
+	for (i = XA_ZERO; i <= XA_ZERO_BARE; i++) {
+		f = i == XA_ZERO ? f : start_forker(_metadata, 0);
+		scene.recovery = recoveries[i];
+		hold_one(_metadata, f, &scene);
+		f->told++;
+		ASSERT_EQ(1, write(f->go[1], "u", 1));
+		ASSERT_TRUE(dm_wait_until(is_done, f));
+		ASSERT_EQ(0, f->wrong);
+		dm_rcu_barrier();
+		check_held(_metadata, f, &scene, 60000);
+		release_one(_metadata, f);
+		stop_forker(_metadata, f);
+	}
 	EXPECT_STREQ("", dm_check_taint(taint));
 }
 
