@@ -115,7 +115,7 @@ static bool is_bare(void)
 	return !strcmp(scene->recovery, "xa-zero-bare");
 }
 
-/* What the parent's VMAs and the copies are left in. */
+/* The copies, a marker and the parent's VMAs are left for others to be found. */
 static bool left(void)
 {
 	return !strncmp(scene->recovery, "xa-zero", 7);
