@@ -55,6 +55,9 @@ mutants:
 check-64k:
 	@ARCH=arm64 FLAVOUR=debug-64k scripts/kselftest
 
+check-race:
+	@scripts/check-race
+
 kselftest:
 	@scripts/kselftest $(T)
 
@@ -102,6 +105,7 @@ help:
 	@echo 'make compile-fail     does what must not compile fail to'
 	@echo 'make controls         does each check report what it is there to report'
 	@echo 'make mutants          do the tests notice mistakes made on purpose, one at a time'
+	@echo 'make check-race       swapoff and uprobes kill a kernel without the fix, and not with it'
 	@echo 'make check-64k        the tests on arm64 with pages of 64 kB'
 	@echo 'make kernel           build the patched kernel [FLAVOUR=lean|debug]'
 	@echo 'make                  the module only, for a kernel built already [KDIR=]'
@@ -117,4 +121,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check quick \
-	mutants check-64k bench bench-check report compile-fail controls kselftest soak kunit rustdoc lint patches-check help
+	mutants check-64k check-race bench bench-check report compile-fail controls kselftest soak kunit rustdoc lint patches-check help
