@@ -439,7 +439,7 @@ static size_t random_text(char *text, size_t size, unsigned int *seed)
 {
 	static const char * const seeds[] = {
 		"rust", "upstream", "any", "vm-area-dup", "-1", "0x7f00", "12",
-		"2147483647", "18446744073709551615", "Y", "n", "",
+		"2147483647", "18446744073709551615", "Y", "n", "pinned", "",
 	};
 	const char *from = seeds[rand_r(seed) % ARRAY_SIZE(seeds)];
 	size_t len = strlen(from);
@@ -464,7 +464,7 @@ TEST_F_TIMEOUT(file, random_values, dm_long_form() ? 10800 : 600)
 {
 	char is[NR_RW][128], now[128], again[128], text[80] = "";
 	int rounds = dm_long_form() ? 100000 : 200;
-	int fd[NR_RW], filter, reset, nr;
+	int fd[NR_RW], filter, release, reset, nr;
 	long taken = 0, refused = 0;
 	struct timespec start, end;
 	unsigned int seed = 1;
@@ -476,6 +476,7 @@ TEST_F_TIMEOUT(file, random_values, dm_long_form() ? 10800 : 600)
 		ASSERT_GT(get(fd[f], is[f], sizeof(is[f]), 0), 0);
 	}
 	filter = open_file(_metadata, DM_FAIL "task-filter", O_WRONLY);
+	release = open_file(_metadata, DM_HOLD "release", O_WRONLY);
 	reset = open_file(_metadata, "reset", O_WRONLY);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (nr = 0; nr < rounds; nr++) {
@@ -499,14 +500,19 @@ TEST_F_TIMEOUT(file, random_values, dm_long_form() ? 10800 : 600)
 			}
 			taken++;
 			memcpy(is[f], now, sizeof(now));
-			if (!rw_files[f].initially)
+			/* What it reads as is a value too, and the same one, but for a list. */
+			if (strchr(now, '['))
 				continue;
-			/* What it reads as is a value too, and the same one. */
 			ASSERT_EQ((ssize_t)strlen(now), put_text(fd[f], now))
 				TH_LOG("'%s' to %s", now, name);
 			ASSERT_GT(get(fd[f], again, sizeof(again), 0), 0);
 			ASSERT_STREQ(now, again) TH_LOG("%s", name);
 		}
+		/* No pid has a fork that is held. */
+		len = random_text(text, sizeof(text), &seed);
+		ret = put(release, text, len);
+		ASSERT_TRUE(ret == -EINVAL || ret == -ESRCH)
+			TH_LOG("'%.*s' to release: %zd", (int)len, text, ret);
 		/* Last, as it undoes the others. */
 		len = random_text(text, sizeof(text), &seed);
 		ret = put(reset, text, len);

@@ -4,8 +4,8 @@
  * every kind, the others are small. Each goes by its own fail-nth: the first
  * step of its fork fails, then the second one, until the fork works, and again.
  * After that the same with all allocations that a fork makes, wherever it makes
- * them. Meanwhile the recovery changes, allocations of recoveries fail, and
- * somebody who has not asked for anything forks, too.
+ * them. Meanwhile the recovery changes, allocations of recoveries fail, forks are
+ * held for a moment, and somebody who has not asked for anything forks, too.
  *
  * 1,000 failures in dup_mmap(), or with DUP_MMAP_LONG 100,000. The few are enough
  * for each step of each process, 250 allocations of each and some 30 changes of the
@@ -198,6 +198,11 @@ static void print_workers(void)
 /* Waits until so many processes are done; forks itself whenever one has news. */
 static const char *wait_for(int nr, bool meddle)
 {
+	/* Half of the time nowhere, as it is slow: a tick of the clock at least. */
+	static const char * const at[] = {
+		"none", "before-recovery", "none", "parent-unlocked", "none",
+		"after-recovery", "none", "after-unlock", "none", "pinned",
+	};
 	static unsigned int news;
 	int err, status;
 	char c, nth[16];
@@ -227,7 +232,9 @@ static const char *wait_for(int nr, bool meddle)
 			continue;
 		snprintf(nth, sizeof(nth), "%u", news % 5);
 		if (dm_write("recovery", news % 2 ? "upstream" : "rust") ||
-		    dm_write(DM_FAIL "recovery-alloc-nth", nth))
+		    dm_write(DM_FAIL "recovery-alloc-nth", nth) ||
+		    dm_write(DM_HOLD "timeout-ms", "1") ||
+		    dm_write(DM_HOLD "at", at[news / 2 % ARRAY_SIZE(at)]))
 			return "a setting is refused";
 	}
 	return "";
