@@ -36,8 +36,11 @@ use kernel::{
 /// A half-built mm that is not to be taken apart under this lock.
 #[must_use = "the mm is leaked unless it is taken apart later"]
 pub(crate) struct Left<'a> {
+    /// See [`Left::extent`].
     pub(super) extent: Extent,
+    /// See [`Left::is_unstable`].
     pub(super) unstable: bool,
+    /// The child's lock, under which it was left.
     pub(super) _locked: PhantomData<&'a mut ()>,
 }
 
