@@ -151,7 +151,7 @@ static const char *start(void)
 	worker->pid = pid;
 	close(worker->built[1]);
 	if (pid < 0 || read(worker->built[0], &c, 1) != 1)
-		return "the process that forks does not start";
+		return "the process that forks is not there";
 	return worker->why;
 }
 
@@ -229,7 +229,7 @@ static const char *observe(struct taken *t)
 	for (line = text; *line; line = next) {
 		next = strchr(line, '\n');
 		if (!next)
-			return "a line of observe is cut off";
+			return "what is observed ends within a line";
 		*next++ = '\0';
 		value = strstr(line, ": ");
 		value = value ? value + 2 : "";
