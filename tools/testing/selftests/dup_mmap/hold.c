@@ -1310,9 +1310,10 @@ TEST_F_TIMEOUT(holds, several_at_once, dm_long_form() ? 3600 : 300)
 	struct forker *f[NR];
 	bool *stop;
 
-	dm_get_counters(&before);
 	stop = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, stop);
+	/* A VMA that comes and goes may leave a node more in the tree of this process. */
+	dm_get_counters(&before);
 	for (k = 0; k < NR; k++)
 		f[k] = start_forker(_metadata, k);
 	for (k = 0; k < 3; k++) {
@@ -1358,9 +1359,9 @@ TEST_F_TIMEOUT(holds, several_at_once, dm_long_form() ? 3600 : 300)
 		EXPECT_EQ(0, f[k]->wrong);
 		EXPECT_LE(nr, f[k]->failed);
 	}
-	munmap(stop, page);
 	EXPECT_STREQ("", dm_check_counters(&before, DM_PATIENT));
 	EXPECT_STREQ("", dm_check_taint(taint));
+	munmap(stop, page);
 }
 
 /*
@@ -1475,6 +1476,9 @@ TEST_F(holds, unloading_ends_them)
 	int status;
 	size_t i;
 
+	/* What it maps may leave a node more in the tree of this process: before the count. */
+	ASSERT_EQ(NULL, dm_hold_begin(&busy));
+	ASSERT_STREQ("", dm_end_hold(&busy, false, NULL));
 	dm_get_counters(&before);
 	for (i = 0; i < ARRAY_SIZE(c); i++) {
 		struct scene scene = {
