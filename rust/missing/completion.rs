@@ -38,7 +38,8 @@ pub(crate) struct Gate {
 
 // SAFETY: A completion may be dropped by any task.
 unsafe impl Send for Gate {}
-// SAFETY: A completion is for several tasks.
+// SAFETY: C lets several tasks wait for a completion and complete it, under a lock of its own; to
+// close it writes one word.
 unsafe impl Sync for Gate {}
 
 impl Gate {
@@ -53,8 +54,8 @@ impl Gate {
         })
     }
 
-    /// Closes it, `reinit_completion()`. Who waits already is not let through by a later
-    /// [`Gate::open`] only.
+    /// Closes it again, `reinit_completion()`. Nobody should be waiting: a task that was let
+    /// through and has not woken up yet would go on waiting.
     pub(crate) fn close(&self) {
         // SAFETY: By the type invariant it is initialised.
         unsafe { raw::helper_reinit_completion(self.inner.get()) };

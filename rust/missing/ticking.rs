@@ -70,7 +70,7 @@ impl<T: Tick> Ticking<T> {
     pub(crate) fn cancel(self: &Arc<Self>) {
         // SAFETY: The reference keeps the pointer valid.
         let work = unsafe { Self::raw_get_work(Arc::as_ptr(self).cast_mut()) };
-        // SAFETY: As above the pointer is valid.
+        // SAFETY: It is the work inside of `self`, which is borrowed, so it is there.
         let work = unsafe { Work::raw_get(work) };
         // SAFETY: It is the work of an initialised `delayed_work`, its first field.
         let was_queued = unsafe { bindings::cancel_delayed_work_sync(work.cast()) };

@@ -215,7 +215,7 @@ impl<'a> ChildMm<'a, Building<'a>> {
                 // SAFETY: The tree's lock keeps the mm valid; the flags are atomic.
                 unsafe { raw::helper_mm_set_oom_skip(self.tree.mm().as_ptr()) };
             }
-            // SAFETY: As are these, of the same mm.
+            // SAFETY: `self.tree` still has the lock, which keeps the mm valid; this is an atomic flag.
             unsafe { raw::helper_mm_set_unstable(self.tree.mm().as_ptr()) };
         }
         Left {
