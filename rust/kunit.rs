@@ -7,6 +7,7 @@
 //! does not forbid it; there is none in it.
 
 mod examples;
+mod hold;
 mod inject;
 mod lock;
 mod range;
