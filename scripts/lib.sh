@@ -61,7 +61,7 @@ host_arch()
 # Everything that depends on the architecture is in this one table.
 arch_vars()
 {
-	local fragment
+	local fragment nodes=
 
 	ARCH=${ARCH:-$(host_arch)}
 	FLAVOUR=${FLAVOUR:-lean}
@@ -102,6 +102,16 @@ arch_vars()
 		[ -f "$TOP/configs/$fragment.config" ] ||
 			die "FLAVOUR=$FLAVOUR is unknown: there is no configs/$fragment.config"
 	done
+	# A second node, with half of the memory, for those kernels that move pages to one.
+	case $ARCH-$FLAVOUR in
+	um-*) ;;
+	*-debug*) nodes=numa=fake=2 ;;
+	esac
+	# What a kernel that is tested gets on its command line. A bad page, an oops, a
+	# warning or a lockup ends the run where it happens: what the kernel does after it
+	# proves nothing, and may take for ever. KUnit's filter lets no suite run when the
+	# module is loaded: kunit.sh opens it.
+	TEST_APPEND="panic_on_taint=0x42a0 kunit.enable=1 kunit.autorun=1 kunit.filter_glob=none $nodes"
 	OUT=$BUILD/$ARCH-$FLAVOUR
 	KOUT=$OUT/kernel
 	# What kselftests include; um exports none of its own.
@@ -119,12 +129,6 @@ um_forbidden()
 	# ptrace(PTRACE_TRACEME), which it does to each of its processes.
 	tc perl -e 'exit(syscall(101, 0, 0, 0, 0) != 0)' || echo "ptrace is forbidden here"
 }
-
-# What a kernel that is tested gets on its command line. A bad page, an oops, a
-# warning or a lockup ends the run where it happens: what the kernel does after it
-# proves nothing, and may take for ever. KUnit's filter lets no suite run when the
-# module is loaded: kunit.sh opens it.
-TEST_APPEND="panic_on_taint=0x42a0 kunit.enable=1 kunit.autorun=1 kunit.filter_glob=none"
 
 # Run a command in the toolchain root, or on the host with TOOLCHAIN=host.
 tc()
