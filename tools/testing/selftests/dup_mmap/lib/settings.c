@@ -64,6 +64,7 @@ static const char * const of_system[] = {
 	OVERCOMMIT_MEMORY,
 	"/proc/sys/vm/nr_hugepages",
 	"/proc/sys/vm/max_map_count",
+	"/sys/kernel/mm/ksm/pages_to_scan",
 	"/sys/kernel/mm/ksm/run",
 };
 

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "counters.h"
+#include "hold.h"
+#include "io.h"
+#include "scene.h"
+#include "tasks.h"
+
+#define NO_LONGER	"60000"	/* hold/timeout-ms */
+
+const char * const dm_places[] = {
+	[DM_BEFORE]		= "before-recovery",
+	[DM_UNLOCKED]		= "parent-unlocked",
+	[DM_AFTER]		= "after-recovery",
+	[DM_AFTER_UNLOCK]	= "after-unlock",
+	[DM_PINNED]		= "pinned",
+};
+
+struct dm_scene *dm_scene;
+
+bool dm_left(void)
+{
+	return !strncmp(dm_scene->recovery, "xa-zero", 7);
+}
+
+bool dm_is_bare(void)
+{
+	return !strcmp(dm_scene->recovery, "xa-zero-bare");
+}
+
+bool dm_parent_is_free(void)
+{
+	return dm_scene->at >= DM_AFTER_UNLOCK ||
+		(dm_scene->at > DM_BEFORE && dm_lets_go_early(dm_scene->recovery));
+}
+
+bool dm_has_pages(void)
+{
+	return dm_left() || dm_scene->at < DM_AFTER;
+}
+
+const char *dm_make_scene(const char *recovery, enum dm_held_at at,
+			  const struct dm_cgroup *cgroup)
+{
+	struct dm_scene *s;
+	int i;
+
+	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s == MAP_FAILED)
+		return "no memory";
+	dm_scene = s;
+	s->recovery = recovery;
+	s->at = at;
+	s->cgroup = cgroup;
+	s->page = sysconf(_SC_PAGESIZE);
+	s->taint = dm_taint();
+	s->file = memfd_create("window", MFD_CLOEXEC);
+	s->huge_file = memfd_create("huge", MFD_CLOEXEC);
+	if (s->file < 0 || s->huge_file < 0 || !dm_write_code() ||
+	    !dm_worker_open(&s->main) || !dm_worker_open(&s->thread))
+		return "no files";
+	for (i = 0; i < DM_NR_OUTSIDERS; i++)
+		if (!dm_worker_open(&s->outsider[i]))
+			return "no pipe";
+	/* This process is the grandparent, who shares these with the child. */
+	return dm_map_pages(DM_V_SHARED, DM_V_PAGES) ? "" : "no memory";
+}
+
+void dm_clean_scene(void)
+{
+	unlink(DM_CODE_FILE);
+}
+
+/* What has to be there before the victim: "" or why it is not. */
+static const char *set_up(unsigned int who)
+{
+	struct dm_scene *s = dm_scene;
+	const char *why;
+	int i;
+
+	for (i = 0; i < DM_NR_OUTSIDERS; i++) {
+		why = who & 1u << i ? dm_start(i, &s->outsider[i]) : "";
+		if (*why)
+			return why;
+	}
+	if (ftruncate(s->file, DM_V_PAGES * s->page) ||
+	    (s->with & DM_A_HUGE_FILE &&
+	     ftruncate(s->huge_file, dm_read_number(DM_HUGE_SIZE))))
+		return "the files can't be made larger";
+	if (dm_write(DM_HOLD "at", dm_places[s->at]) || dm_write(DM_HOLD "timeout-ms", NO_LONGER))
+		return "the module does not hold any fork";
+	return "";
+}
+
+static bool is_ready(void *arg)
+{
+	return __atomic_load_n(&dm_scene->ready, __ATOMIC_SEQ_CST) ||
+		dm_state_of(dm_scene->victim) == 'Z';
+}
+
+bool dm_is_over(void *arg)
+{
+	return __atomic_load_n(&dm_scene->over, __ATOMIC_SEQ_CST);
+}
+
+bool dm_holds(void)
+{
+	static char text[4096], line[64];
+
+	snprintf(line, sizeof(line), "\n%d %s %s ", dm_scene->victim, dm_places[dm_scene->at],
+		 dm_scene->recovery);
+	dm_read(DM_HOLD "held", text, sizeof(text));
+	return strstr(text, line);
+}
+
+static bool is_held_or_over(void *arg)
+{
+	return dm_holds() || dm_is_over(NULL);
+}
+
+const char *dm_hold_victim(enum dm_with with, unsigned int who)
+{
+	pid_t parent = getpid(), pid;
+	struct dm_scene *s = dm_scene;
+	const char *why;
+
+	s->with = with;
+	why = set_up(who);
+	if (*why)
+		return why;
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		return "fork fails";
+	if (!pid) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+			_exit(1);
+		why = dm_be_victim();
+		snprintf(s->main.why, sizeof(s->main.why), "%s", why);
+		_exit(!!*why);
+	}
+	s->victim = pid;
+	if (!dm_wait_until(is_ready, NULL) || !s->ready)
+		return s->main.why[0] ? s->main.why : "the parent is not ready to fork";
+	dm_tell(&s->main);
+	if (!dm_wait_until(is_held_or_over, NULL) || !dm_holds())
+		return "the fork is not held";
+	if (s->at == DM_PINNED && !dm_wait_until(dm_is_over, NULL))
+		return "the fork does not return";
+	return "";
+}
+
+void dm_release(void)
+{
+	dm_write(DM_HOLD "release", "all");
+}
+
+bool dm_has_ended(void *arg)
+{
+	siginfo_t info = {};
+
+	return !waitid(P_PID, dm_scene->victim, &info, WEXITED | WNOHANG | WNOWAIT) &&
+		info.si_pid == dm_scene->victim;
+}
+
+static const char *end_victim(bool killed)
+{
+	struct dm_scene *s = dm_scene;
+	const char *why = "";
+	int status;
+
+	dm_tell(&s->main);
+	if (!dm_wait_until(dm_has_ended, NULL)) {
+		kill(s->victim, SIGKILL);
+		why = "the fork that was let go does not return";
+	}
+	waitpid(s->victim, &status, 0);
+	if (*why)
+		return why;
+	if (s->main.why[0])
+		return s->main.why;
+	return (killed ? status != SIGKILL : status || s->err != ENOMEM) ?
+		"the parent does not end as it should" : "";
+}
+
+static const char *end_outsiders(void)
+{
+	static char why[256];
+	int i;
+
+	why[0] = '\0';
+	for (i = 0; i < DM_NR_OUTSIDERS; i++) {
+		const char *ended = "";
+
+		if (dm_scene->outsider[i].tid > 0)
+			ended = dm_end(i, &dm_scene->outsider[i]);
+		if (*ended)
+			snprintf(why, sizeof(why), "%s", ended);
+	}
+	return why;
+}
+
+const char *dm_end_scene(bool killed)
+{
+	const char *why = "", *ended;
+
+	dm_release();
+	if (dm_scene->victim > 0)
+		why = end_victim(killed);
+	ended = end_outsiders();
+	if (!*why)
+		why = ended;
+	if (!*why && !dm_has_pattern(DM_V_SHARED, DM_V_PAGES))
+		why = "the memory of the grandparent has changed";
+	/* What is in them is accounted. */
+	if ((ftruncate(dm_scene->file, 0) || ftruncate(dm_scene->huge_file, 0)) && !*why)
+		why = "the files can't be made smaller";
+	return why;
+}

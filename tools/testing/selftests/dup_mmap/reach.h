@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Who comes by the child of a fork that has failed, before its mm is gone. The module
+ * holds the fork at each place in turn. The outsider either finds nothing or waits for a
+ * lock, until the fork is let go.
+ *
+ * With recovery=xa-zero, which is what Linux 6.8 to 6.19 did, they do find something,
+ * and go away because the mm says that it is unstable. With xa-zero-bare it does not
+ * say so, and some of them die: race sends these.
+ *
+ * This is what the programs have in common that do so. Each is for one way to come by it.
+ */
+#ifndef REACH_H
+#define REACH_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "dup_mmap.h"
+#include "harness.h"
+
+/* Of the program, and what there was before its first test. */
+static struct dm_cgroup cgroup;
+static struct dm_counters *before;
+
+/* Not before and after each test: to count exactly takes longer than all the rest. */
+FIXTURE(first) {
+};
+
+FIXTURE_SETUP(first)
+{
+}
+
+FIXTURE_TEARDOWN(first)
+{
+}
+
+TEST_F(first, count)
+{
+	ASSERT_EQ(NULL, dm_uncountable());
+	dm_get_counters(before);
+}
+
+static void begin(struct __test_metadata *_metadata, struct dm_saved *saved,
+		  const char *recovery, enum dm_held_at at)
+{
+	dm_save(saved);
+	ASSERT_STREQ("", dm_use_recovery(recovery));
+	ASSERT_STREQ("", dm_make_scene(recovery, at, &cgroup));
+}
+
+static void put_back(const struct dm_saved *saved)
+{
+	/* Before anything that a held fork would keep waiting. */
+	dm_release();
+	dm_swap_off();
+	dm_clean_scene();
+	dm_restore(saved);
+}
+
+/* To the end of all that it was to wait for. */
+static inline void still_held(struct __test_metadata *_metadata)
+{
+	ASSERT_TRUE(dm_holds()) TH_LOG("it is held no more");
+}
+
+static inline void end(struct __test_metadata *_metadata, bool killed)
+{
+	unsigned long taint = dm_scene->taint;
+
+	ASSERT_STREQ("", dm_end_scene(killed));
+	EXPECT_STREQ("", dm_check_taint(taint));
+}
+
+FIXTURE(window) {
+	struct dm_saved saved;
+};
+
+FIXTURE_VARIANT(window) {
+	const char *recovery;
+	enum dm_held_at at;
+};
+
+FIXTURE_VARIANT_ADD(window, rust_before) { "rust", DM_BEFORE };
+FIXTURE_VARIANT_ADD(window, rust_parent_unlocked) { "rust", DM_UNLOCKED };
+FIXTURE_VARIANT_ADD(window, rust_after) { "rust", DM_AFTER };
+FIXTURE_VARIANT_ADD(window, rust_after_unlock) { "rust", DM_AFTER_UNLOCK };
+FIXTURE_VARIANT_ADD(window, rust_pinned) { "rust", DM_PINNED };
+FIXTURE_VARIANT_ADD(window, upstream_before) { "upstream", DM_BEFORE };
+FIXTURE_VARIANT_ADD(window, upstream_after) { "upstream", DM_AFTER };
+FIXTURE_VARIANT_ADD(window, upstream_after_unlock) { "upstream", DM_AFTER_UNLOCK };
+FIXTURE_VARIANT_ADD(window, upstream_pinned) { "upstream", DM_PINNED };
+FIXTURE_VARIANT_ADD(window, xa_zero_before) { "xa-zero", DM_BEFORE };
+FIXTURE_VARIANT_ADD(window, xa_zero_after) { "xa-zero", DM_AFTER };
+FIXTURE_VARIANT_ADD(window, xa_zero_after_unlock) { "xa-zero", DM_AFTER_UNLOCK };
+FIXTURE_VARIANT_ADD(window, xa_zero_pinned) { "xa-zero", DM_PINNED };
+
+FIXTURE_SETUP(window)
+{
+	if (variant->at == DM_UNLOCKED && !dm_lets_go_early(variant->recovery))
+		SKIP(return, "the parent is not let go early here");
+	begin(_metadata, &self->saved, variant->recovery, variant->at);
+}
+
+FIXTURE_TEARDOWN_PARENT(window)
+{
+	put_back(&self->saved);
+}
+
+#ifdef REACH_BARE
+/*
+ * What is unstable and does not say so. For those who do not even look. A program that
+ * has tests of it says so before it includes this.
+ */
+FIXTURE(bare) {
+	struct dm_saved saved;
+};
+
+FIXTURE_VARIANT(bare) {
+	enum dm_held_at at;
+};
+
+FIXTURE_VARIANT_ADD(bare, after_unlock) { DM_AFTER_UNLOCK };
+FIXTURE_VARIANT_ADD(bare, pinned) { DM_PINNED };
+
+FIXTURE_SETUP(bare)
+{
+	begin(_metadata, &self->saved, "xa-zero-bare", variant->at);
+}
+
+FIXTURE_TEARDOWN_PARENT(bare)
+{
+	put_back(&self->saved);
+}
+#endif /* REACH_BARE */
+
+/*
+ * In a process like that of each test. Fixtures are run in their order, so this test
+ * comes after those that a program has of the others.
+ */
+FIXTURE(last) {
+};
+
+FIXTURE_SETUP(last)
+{
+}
+
+FIXTURE_TEARDOWN(last)
+{
+}
+
+TEST_F(last, nothing_is_left)
+{
+	if (!before->v[DM_SLAB_VMA])
+		SKIP(return, "nothing was counted before");
+	EXPECT_STREQ("", dm_check_counters(before, DM_PATIENT));
+}
+
+static int reach_main(int argc, char **argv)
+{
+	const char *why;
+	int ret;
+
+	dm_with_room_above(argv);
+	dm_skip_unless_available();
+	before = mmap(NULL, sizeof(*before), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	why = before == MAP_FAILED ? "no memory" : dm_cgroup_enter(&cgroup);
+	if (why) {
+		ksft_print_header();
+		ksft_exit_skip("%s\n", why);
+	}
+	ret = test_harness_run(argc, argv);
+	dm_cgroup_leave(&cgroup);
+	return ret;
+}
+
+#endif /* REACH_H */

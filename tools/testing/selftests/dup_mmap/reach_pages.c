@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who comes by the child of a fork that is held by way of a page that it has mapped, for
+ * which no mmap lock is needed: who changes the file of it, reclaims it, or makes it a
+ * part of a larger one.
+ *
+ * How often a page is mapped shows whether the child could be reached.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#define REACH_BARE
+#include "reach.h"
+
+/* No lock is needed to know. -1: it can't be known. */
+static long nr_mapped(uint64_t frame)
+{
+	int fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+	uint64_t n;
+
+	if (pread(fd, &n, sizeof(n), frame * sizeof(n)) != sizeof(n))
+		n = -1;
+	close(fd);
+	return n;
+}
+
+/* This process is one that has it. 0: it is not in memory. */
+static uint64_t frame_of(int page)
+{
+	uint64_t entry = 0;
+
+	return dm_pagemap(dm_at(page), 1, &entry) && DM_PAGE_PRESENT(entry) ?
+		DM_PAGE_FRAME(entry) : 0;
+}
+
+/* By way of the file to all who have mapped it, whatever locks these have. */
+static void change_file(struct __test_metadata *_metadata)
+{
+	int both = dm_has_pages() ? 2 : 1;
+
+	ASSERT_STREQ("", dm_hold_victim(DM_NOTHING, 0));
+	ASSERT_STREQ("", dm_check_view(1));
+	EXPECT_EQ(both, nr_mapped(dm_scene->file_frame));
+	EXPECT_EQ(0, fallocate(dm_scene->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			       dm_scene->page));
+	EXPECT_EQ(0, ftruncate(dm_scene->file, 2 * dm_scene->page));
+	/* All of these mappings are gone, so the page is free. */
+	EXPECT_EQ(0, nr_mapped(dm_scene->file_frame));
+	ASSERT_STREQ("", dm_check_view(1));
+	still_held(_metadata);
+	end(_metadata, false);
+}
+
+/* By way of the page: what is swapped out nobody has mapped any more. */
+static void reclaim_pages(struct __test_metadata *_metadata)
+{
+	uint64_t shared;
+	int try;
+
+	ASSERT_EQ(NULL, dm_swap_on());
+	ASSERT_STREQ("", dm_hold_victim(DM_KSM_PAGES, 1 << DM_UNMERGE));
+	ASSERT_STREQ("", dm_check_view(1));
+	shared = frame_of(DM_V_SHARED);
+	EXPECT_EQ(2 + dm_has_pages(), nr_mapped(shared));
+	EXPECT_EQ((1 + dm_has_pages()) * DM_V_PAGES, nr_mapped(dm_scene->ksm_frame));
+	for (try = 0; try < 20 && frame_of(DM_V_SHARED); try++) {
+		/* What another CPU has yet to put on the LRU is not reclaimed. */
+		dm_write_path("/proc/sys/vm/drop_caches", "1");
+		dm_write_path(dm_cgroup_path(&cgroup, "memory.reclaim"), "16M swappiness=max");
+	}
+	EXPECT_EQ(0, frame_of(DM_V_SHARED));
+	ASSERT_STREQ("", dm_check_view(1));
+	/* KSM has the parent's page to look for, and takes its lock for that. */
+	dm_tell(&dm_scene->outsider[DM_UNMERGE]);
+	ASSERT_TRUE(dm_wait_until(dm_parent_is_free() ? dm_is_done : dm_is_asleep,
+				  &dm_scene->outsider[DM_UNMERGE]));
+	still_held(_metadata);
+	dm_release();
+	EXPECT_TRUE(dm_wait_until(dm_is_done, &dm_scene->outsider[DM_UNMERGE]));
+	end(_metadata, false);
+	dm_swap_off();
+}
+
+/* What this process has mapped elsewhere becomes one page, also for those held. */
+TEST_F(window, file_is_collapsed)
+{
+	long len = dm_read_number(DM_HUGE_SIZE);
+	char *p, *huge;
+
+	if (len <= 0 || len > (long)DM_HUGE_MAX)
+		SKIP(return, "no huge pages of that size");
+	p = mmap(NULL, 2 * len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	huge = p + (-(uintptr_t)p & (len - 1));
+	ASSERT_EQ(huge, mmap(huge, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			     dm_scene->huge_file, 0));
+	ASSERT_STREQ("", dm_hold_victim(DM_A_HUGE_FILE, 0));
+	ASSERT_STREQ("", dm_check_view(1));
+	EXPECT_EQ(0, madvise(huge, len, MADV_COLLAPSE)) TH_LOG("%s", strerror(errno));
+	ASSERT_STREQ("", dm_check_view(1));
+	still_held(_metadata);
+	end(_metadata, false);
+	munmap(p, 2 * len);
+}
+
+TEST_F(window, file_is_punched_and_truncated)
+{
+	change_file(_metadata);
+}
+
+TEST_F(window, pages_are_reclaimed)
+{
+	reclaim_pages(_metadata);
+}
+
+TEST_F(bare, file_is_punched_and_truncated)
+{
+	change_file(_metadata);
+}
+
+TEST_F(bare, pages_are_reclaimed)
+{
+	reclaim_pages(_metadata);
+}
+
+int main(int argc, char **argv)
+{
+	return reach_main(argc, argv);
+}
