@@ -111,8 +111,8 @@ FIXTURE_TEARDOWN_PARENT(window)
 
 #ifdef REACH_BARE
 /*
- * What is unstable and does not say so. For those who do not even look. A program that
- * has tests of it says so before it includes this.
+ * What is unstable and does not say so. For those who do not even look, or wait for a
+ * lock. A program that has tests of it says so before it includes this.
  */
 FIXTURE(bare) {
 	struct dm_saved saved;
@@ -122,6 +122,8 @@ FIXTURE_VARIANT(bare) {
 	enum dm_held_at at;
 };
 
+FIXTURE_VARIANT_ADD(bare, before) { DM_BEFORE };
+FIXTURE_VARIANT_ADD(bare, after) { DM_AFTER };
 FIXTURE_VARIANT_ADD(bare, after_unlock) { DM_AFTER_UNLOCK };
 FIXTURE_VARIANT_ADD(bare, pinned) { DM_PINNED };
 

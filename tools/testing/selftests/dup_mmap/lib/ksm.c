@@ -34,6 +34,11 @@ const char *dm_merge(void *p, size_t nr, char content)
 	return dm_write_path(DM_KSM "run", "0") ? "KSM does not stop" : "";
 }
 
+const char *dm_forget_use(void)
+{
+	return dm_write_path("/proc/self/clear_refs", "1") ? "no clear_refs" : "";
+}
+
 const char *dm_unmerge(void)
 {
 	return dm_write_path(DM_KSM "run", "2") ? "KSM does not unmerge" : "";

@@ -12,6 +12,8 @@
  * may have been merged before. What is merged KSM then leaves alone.
  */
 const char *dm_merge(void *p, size_t nr, char content);
+/* All of this process, which has used none of its pages then: "" or why not. */
+const char *dm_forget_use(void);
 /* Of all processes, each of which is locked for that. */
 const char *dm_unmerge(void);
 

@@ -11,6 +11,7 @@
 #include "counters.h"
 #include "hold.h"
 #include "io.h"
+#include "ksm.h"
 #include "scene.h"
 #include "tasks.h"
 
@@ -77,6 +78,36 @@ const char *dm_make_scene(const char *recovery, enum dm_held_at at,
 void dm_clean_scene(void)
 {
 	unlink(DM_CODE_FILE);
+	/* KSM has the mms of those that have ended, until it looks at them again. */
+	dm_unmerge();
+}
+
+/*
+ * What all three have is one page then. It is merged of pages of this process as well, so
+ * that the kernel has two places to start from when it looks for who has it.
+ */
+static const char *share_by_ksm(void)
+{
+	size_t page = dm_scene->page;
+	const char *why;
+	uint64_t entry;
+
+	if (!dm_map_pages(DM_V_MERGED, DM_V_PAGES))
+		return "no memory";
+	why = dm_merge(dm_at(DM_V_MERGED), DM_V_PAGES, DM_V_MERGED_CONTENT);
+	if (*why)
+		return why;
+	/*
+	 * KSM has used it, so it would not be reclaimed in a long time. Nobody can call a
+	 * page cold that is mapped more than once.
+	 */
+	if (madvise(dm_at(DM_V_MERGED + 1), (DM_V_PAGES - 1) * page, MADV_DONTNEED) ||
+	    madvise(dm_at(DM_V_MERGED), page, MADV_COLD))
+		return "the page that was merged stays in use";
+	if (!dm_pagemap(dm_at(DM_V_MERGED), 1, &entry))
+		return "no frame of the page that was merged";
+	dm_scene->ksm_frame = DM_PAGE_FRAME(entry);
+	return "";
 }
 
 /* What has to be there before the victim: "" or why it is not. */
@@ -86,11 +117,15 @@ static const char *set_up(unsigned int who)
 	const char *why;
 	int i;
 
+	/* Those who must not have what is merged. */
 	for (i = 0; i < DM_NR_OUTSIDERS; i++) {
 		why = who & 1u << i ? dm_start(i, &s->outsider[i]) : "";
 		if (*why)
 			return why;
 	}
+	why = s->with & DM_KSM_PAGES ? share_by_ksm() : "";
+	if (*why)
+		return why;
 	if (ftruncate(s->file, DM_V_PAGES * s->page) ||
 	    (s->with & DM_A_HUGE_FILE &&
 	     ftruncate(s->huge_file, dm_read_number(DM_HUGE_SIZE))))
@@ -150,6 +185,9 @@ const char *dm_hold_victim(enum dm_with with, unsigned int who)
 	s->victim = pid;
 	if (!dm_wait_until(is_ready, NULL) || !s->ready)
 		return s->main.why[0] ? s->main.why : "the parent is not ready to fork";
+	why = s->with & DM_KSM_PAGES ? dm_forget_use() : "";
+	if (*why)
+		return why;
 	dm_tell(&s->main);
 	if (!dm_wait_until(is_held_or_over, NULL) || !dm_holds())
 		return "the fork is not held";
@@ -208,6 +246,15 @@ static const char *end_outsiders(void)
 	return why;
 }
 
+/* Of this process, which has had a part in it. */
+static const char *check_grandparent(void)
+{
+	return dm_has_pattern(DM_V_SHARED, DM_V_PAGES) &&
+		(!(dm_scene->with & DM_KSM_PAGES) ||
+		 dm_has_only(DM_V_MERGED, 1, DM_V_MERGED_CONTENT)) ?
+		"" : "the memory of the grandparent has changed";
+}
+
 const char *dm_end_scene(bool killed)
 {
 	const char *why = "", *ended;
@@ -218,8 +265,8 @@ const char *dm_end_scene(bool killed)
 	ended = end_outsiders();
 	if (!*why)
 		why = ended;
-	if (!*why && !dm_has_pattern(DM_V_SHARED, DM_V_PAGES))
-		why = "the memory of the grandparent has changed";
+	if (!*why)
+		why = check_grandparent();
 	/* What is in them is accounted. */
 	if ((ftruncate(dm_scene->file, 0) || ftruncate(dm_scene->huge_file, 0)) && !*why)
 		why = "the files can't be made smaller";

@@ -69,7 +69,7 @@ void dm_release(void);
  * Lets it go: the parent is as it was, or was killed, and all end. "" or what is wrong.
  */
 const char *dm_end_scene(bool killed);
-/* What it has left in the file system. */
+/* What it has left in the file system and with KSM, when its processes have ended. */
 void dm_clean_scene(void);
 
 #endif /* DM_SCENE_H */

@@ -110,20 +110,6 @@ static bool map_file(void)
 	return true;
 }
 
-/* All of it one page, which the child then shares. */
-static const char *share_by_ksm(void)
-{
-	const char *why = dm_merge(dm_at(DM_V_MERGED), DM_V_PAGES, DM_V_MERGED_CONTENT);
-	uint64_t entry;
-
-	if (*why)
-		return why;
-	if (!dm_pagemap(dm_at(DM_V_MERGED), 1, &entry))
-		return "no frame of the page that was merged";
-	dm_scene->ksm_frame = DM_PAGE_FRAME(entry);
-	return "";
-}
-
 static const char *map_huge_file(void)
 {
 	size_t len = dm_read_number(DM_HUGE_SIZE), i;
@@ -209,13 +195,17 @@ static const char *set_up(void)
 	enum dm_with with = dm_scene->with;
 	const char *why = "";
 
+	/* What is merged it has of the test already, and then has pages of its own. */
 	if (!dm_map_pages(DM_V_SWAPPED, DM_V_PAGES) || !map_file() ||
-	    !dm_map_pages(DM_V_MERGED, DM_V_PAGES) || !map_code() || !dm_map_pages(DM_V_FAIL, 1))
+	    (!(with & DM_KSM_PAGES) && !dm_map_pages(DM_V_MERGED, DM_V_PAGES)) || !map_code() ||
+	    !dm_map_pages(DM_V_FAIL, 1))
 		return "the VMAs can't be mapped";
 	if (with & DM_SWAP && !dm_page_out(dm_at(DM_V_SWAPPED), DM_V_PAGES * dm_scene->page))
 		return "nothing is swapped out";
 	if (with & DM_KSM_PAGES)
-		why = share_by_ksm();
+		why = dm_merge(dm_at(DM_V_MERGED), DM_V_PAGES, DM_V_MERGED_CONTENT);
+	if (!*why && with & DM_KSM_PAGES)
+		why = dm_forget_use();
 	if (!*why && with & DM_A_HUGE_FILE)
 		why = map_huge_file();
 	if (!*why && with & DM_MUCH)

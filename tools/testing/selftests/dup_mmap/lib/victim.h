@@ -18,7 +18,7 @@ enum {
 	DM_V_SWAPPED = 0,
 	DM_V_FILE = 8,
 	DM_V_SHARED = 16,		/* with the test, and the child */
-	DM_V_MERGED = 24,		/* by KSM, with the child */
+	DM_V_MERGED = 24,		/* by KSM: with both as well */
 	DM_V_WATCHED = 32,	/* by a userfaultfd */
 	DM_V_CODE = 40,
 	DM_V_FAIL = 41,
