@@ -160,10 +160,20 @@ TEST_F(last, nothing_is_left)
 	EXPECT_STREQ("", dm_check_counters(before, DM_PATIENT));
 }
 
+/*
+ * For the long form. Before the recovery it makes no difference which one it will be, and
+ * an mm that is empty is pinned like any other that is empty.
+ */
+static char * const seen_elsewhere[] = {
+	"upstream_before", "xa_zero_before", "before", "upstream_pinned",
+};
+
 static int reach_main(int argc, char **argv)
 {
+	char *most[1 + 2 * ARRAY_SIZE(seen_elsewhere) + 1] = { argv[0] };
 	const char *why;
 	int ret;
+	size_t i;
 
 	dm_with_room_above(argv);
 	dm_skip_unless_available();
@@ -174,7 +184,15 @@ static int reach_main(int argc, char **argv)
 		ksft_print_header();
 		ksft_exit_skip("%s\n", why);
 	}
-	ret = test_harness_run(argc, argv);
+	for (i = 0; i < ARRAY_SIZE(seen_elsewhere); i++) {
+		most[1 + 2 * i] = "-V";
+		most[2 + 2 * i] = seen_elsewhere[i];
+	}
+	/* Who names tests gets these. */
+	if (argc == 1 && !dm_long_form())
+		ret = test_harness_run(ARRAY_SIZE(most) - 1, most);
+	else
+		ret = test_harness_run(argc, argv);
 	dm_cgroup_leave(&cgroup);
 	return ret;
 }

@@ -69,19 +69,20 @@ bool dm_has_pattern(int page, size_t nr)
 bool dm_write_code(void)
 {
 #ifdef __aarch64__
-	static const uint32_t nop = 0xd503201f;
+	const uint32_t nop = 0xd503201f;
 #else
-	static const uint32_t nop = 0x90909090;
+	const uint32_t nop = 0x90909090;
 #endif
+	static uint32_t code[65536 / sizeof(nop)];
 	/* A file of its own: a program that is running has a uprobe nowhere else. */
 	int fd = open(DM_CODE_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
-	size_t i;
+	ssize_t len = dm_scene->page, i;
 
-	for (i = 0; fd >= 0 && i < dm_scene->page / sizeof(nop); i++)
-		if (write(fd, &nop, sizeof(nop)) != sizeof(nop))
-			break;
+	for (i = 0; i < len / (ssize_t)sizeof(nop); i++)
+		code[i] = nop;
+	len = write(fd, code, len);
 	close(fd);
-	return i == dm_scene->page / sizeof(nop);
+	return len == (ssize_t)dm_scene->page;
 }
 
 static bool map_code(void)
