@@ -54,7 +54,7 @@ static void begin(struct __test_metadata *_metadata, struct dm_saved *saved,
 static void put_back(const struct dm_saved *saved)
 {
 	/* Before anything that a held fork would keep waiting. */
-	dm_release();
+	dm_let_victim_go();
 	dm_swap_off();
 	dm_clean_scene();
 	dm_restore(saved);

@@ -36,7 +36,7 @@ TEST_F(window, swapoff)
 		EXPECT_EQ(!dm_left(), dm_is_done(w));
 	}
 	still_held(_metadata);
-	dm_release();
+	dm_let_victim_go();
 	EXPECT_TRUE(dm_wait_until(dm_is_done, w)) TH_LOG("swapoff does not end");
 	end(_metadata, false);
 }
@@ -87,7 +87,7 @@ TEST_F(window, uprobe)
 	for (i = DM_PERF; i <= DM_A_FORK; i++)
 		EXPECT_EQ(variant->at == DM_PINNED, dm_is_done(&dm_scene->outsider[i]));
 	still_held(_metadata);
-	dm_release();
+	dm_let_victim_go();
 	for (i = DM_PERF; i <= DM_A_FORK; i++)
 		EXPECT_TRUE(dm_wait_until(dm_is_done, &dm_scene->outsider[i]))
 			TH_LOG("%s waits for ever", dm_name_of(i));

@@ -101,7 +101,7 @@ static void reclaim_pages(struct __test_metadata *_metadata)
 	ASSERT_TRUE(dm_wait_until(dm_parent_is_free() ? dm_is_done : dm_is_asleep,
 				  &dm_scene->outsider[DM_UNMERGE]));
 	still_held(_metadata);
-	dm_release();
+	dm_let_victim_go();
 	EXPECT_TRUE(dm_wait_until(dm_is_done, &dm_scene->outsider[DM_UNMERGE]));
 	end(_metadata, false);
 	dm_swap_off();

@@ -38,7 +38,7 @@ static void look_at_parent(struct __test_metadata *_metadata)
 	for (i = 0; i < ARRAY_SIZE(who); i++)
 		EXPECT_EQ(is_free, dm_is_done(who[i])) TH_LOG("%s", names[i]);
 	still_held(_metadata);
-	dm_release();
+	dm_let_victim_go();
 	for (i = 0; i < ARRAY_SIZE(who); i++)
 		EXPECT_TRUE(dm_wait_until(dm_is_done, who[i])) TH_LOG("%s waits", names[i]);
 	EXPECT_STREQ("", dm_scene->thread.why);
@@ -71,7 +71,7 @@ static void serve_userfaultfd(struct __test_metadata *_metadata)
 	EXPECT_EQ(-1, read(uffd, &msg, sizeof(msg)));
 	EXPECT_EQ(EAGAIN, errno);
 	still_held(_metadata);
-	dm_release();
+	dm_let_victim_go();
 	ASSERT_TRUE(dm_wait_until(dm_is_over, NULL));
 	copy.dst += dm_scene->page;
 	EXPECT_EQ(0, ioctl(uffd, UFFDIO_COPY, &copy)) TH_LOG("%s", strerror(errno));
@@ -116,7 +116,7 @@ static void be_killed(struct __test_metadata *_metadata, bool by_sysrq)
 			 dm_read_number(dm_victims("memory.current")) - DM_LARGE / 2);
 		ASSERT_EQ(0, dm_write_path(dm_victims("memory.max"), max));
 	}
-	ASSERT_TRUE(dm_wait_until(dm_has_ended, NULL)) TH_LOG("it is not killed");
+	ASSERT_TRUE(dm_wait_until(dm_victim_has_ended, NULL)) TH_LOG("it is not killed");
 	EXPECT_TRUE(dm_wait_until(trace_has, ends)) TH_LOG("its fork is held still");
 	EXPECT_FALSE(dm_holds());
 	dm_write_path(HOLD_EVENT, "0");

@@ -196,12 +196,12 @@ const char *dm_hold_victim(enum dm_with with, unsigned int who)
 	return "";
 }
 
-void dm_release(void)
+void dm_let_victim_go(void)
 {
 	dm_write(DM_HOLD "release", "all");
 }
 
-bool dm_has_ended(void *arg)
+bool dm_victim_has_ended(void *arg)
 {
 	siginfo_t info = {};
 
@@ -216,7 +216,7 @@ static const char *end_victim(bool killed)
 	int status;
 
 	dm_tell(&s->main);
-	if (!dm_wait_until(dm_has_ended, NULL)) {
+	if (!dm_wait_until(dm_victim_has_ended, NULL)) {
 		kill(s->victim, SIGKILL);
 		why = "the fork that was let go does not return";
 	}
@@ -259,7 +259,7 @@ const char *dm_end_scene(bool killed)
 {
 	const char *why = "", *ended;
 
-	dm_release();
+	dm_let_victim_go();
 	if (dm_scene->victim > 0)
 		why = end_victim(killed);
 	ended = end_outsiders();

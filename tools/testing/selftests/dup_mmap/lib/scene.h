@@ -63,8 +63,8 @@ const char *dm_hold_victim(enum dm_with with, unsigned int who);
 bool dm_holds(void);
 /* For dm_wait_until(): the victim's fork is over, the victim has ended. */
 bool dm_is_over(void *arg);
-bool dm_has_ended(void *arg);
-void dm_release(void);
+bool dm_victim_has_ended(void *arg);
+void dm_let_victim_go(void);
 /*
  * Lets it go: the parent is as it was, or was killed, and all end. "" or what is wrong.
  */
