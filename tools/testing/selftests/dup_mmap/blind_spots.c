@@ -31,11 +31,7 @@ static char text[131072];
 FIXTURE(spot) {
 	struct dm_saved saved;
 	struct dm_alloc alloc;
-	char overcommit[3][32];		/* in the order in which they are restored */
-};
-
-static const char * const overcommit[] = {
-	OVERCOMMIT_RATIO, OVERCOMMIT_KBYTES, OVERCOMMIT_MEMORY
+	struct dm_overcommit overcommit;
 };
 
 static const char * const probability[] = {
@@ -45,22 +41,15 @@ static const char * const probability[] = {
 
 FIXTURE_SETUP(spot)
 {
-	int i;
-
 	dm_save(&self->saved);
-	for (i = 0; i < 3; i++)
-		dm_read_path(overcommit[i], self->overcommit[i],
-			     sizeof(self->overcommit[i]));
+	dm_save_overcommit(&self->overcommit);
 }
 
 FIXTURE_TEARDOWN_PARENT(spot)
 {
 	int i;
 
-	/* Writing one of the first two sets the other to 0. */
-	for (i = 0; i < 3; i++)
-		if (i != 1 || strcmp(self->overcommit[i], "0\n"))
-			dm_write_path(overcommit[i], self->overcommit[i]);
+	dm_restore_overcommit(&self->overcommit);
 	/* Before the filters, which have kept all but one function out. */
 	for (i = 0; i < 2; i++)
 		dm_write_path(probability[i], "0");
@@ -69,17 +58,6 @@ FIXTURE_TEARDOWN_PARENT(spot)
 	if (!dm_loaded())
 		dm_load();
 	dm_restore(&self->saved);
-}
-
-/* 0 or the errno of a fork. */
-static int try_fork(void)
-{
-	int err;
-	pid_t pid = dm_fork(&err);
-
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
-	return err;
 }
 
 /* Of the text from a line on that begins with "#". */
@@ -129,7 +107,7 @@ TEST_F(spot, allocations_are_counted)
 		ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", c[i].nth));
 		ASSERT_EQ(0, dm_write(DM_FAIL "recovery-alloc-nth", c[i].recovery_nth));
 		ASSERT_STREQ("", dm_get_stats(&a));
-		EXPECT_EQ(c[i].err, try_fork()) TH_LOG("case %zu", i);
+		EXPECT_EQ(c[i].err, dm_try_fork()) TH_LOG("case %zu", i);
 		ASSERT_STREQ("", dm_get_stats(&b));
 		EXPECT_EQ(c[i].failed, b.allocs_failed - a.allocs_failed)
 			TH_LOG("case %zu", i);
@@ -148,40 +126,25 @@ TEST_F(spot, fail_nth_is_put_back)
 		SKIP(return, "%s", why);
 	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
 	ASSERT_EQ(0, dm_write(DM_FAIL "recovery-alloc-nth", NEVER));
-	EXPECT_EQ(ENOMEM, try_fork());
+	EXPECT_EQ(ENOMEM, dm_try_fork());
 	EXPECT_EQ(0, dm_get_nth());
 
 	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
 	ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", NEVER));
-	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 	EXPECT_EQ(0, dm_get_nth());
 
 	/* A dry run asks nobody, so nothing is taken off. */
 	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
 	ASSERT_EQ(0, dm_set_nth(1000));
-	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 	EXPECT_EQ(1000, dm_get_nth());
 	EXPECT_EQ(0, dm_set_nth(0));
 }
 
-/*
- * A large VMA that strict overcommit has no room for a second time: forks of this
- * process fail there, and nobody has injected anything. Returns where it is, or NULL.
- */
-static char *map_large(void)
-{
-	char *large = mmap(NULL, LARGE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char kbytes[32];
-
-	snprintf(kbytes, sizeof(kbytes), "%ld", dm_committed_as() + (long)(LARGE >> 11));
-	return large == MAP_FAILED || dm_write_path(OVERCOMMIT_KBYTES, kbytes) ||
-		dm_write_path(OVERCOMMIT_MEMORY, "2") ? NULL : large;
-}
-
 static char *overcommit_large(struct __test_metadata *_metadata)
 {
-	char *large = map_large();
+	char *large = dm_map_without_room(LARGE);
 
 	ASSERT_NE(NULL, large);
 	return large;
@@ -202,7 +165,7 @@ TEST_F(spot, a_failure_that_came_by_itself)
 	ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", "7"));
 	ASSERT_EQ(0, dm_write(DM_FAIL "recovery-alloc-nth", "1"));
 	ASSERT_STREQ("", dm_get_stats(&a));
-	EXPECT_EQ(ENOMEM, try_fork());
+	EXPECT_EQ(ENOMEM, dm_try_fork());
 	ASSERT_STREQ("", dm_get_stats(&b));
 	ASSERT_STREQ("", dm_get_record(&rec));
 	ASSERT_STREQ("vm-enough-memory", rec.point);
@@ -243,7 +206,7 @@ TEST_F_TIMEOUT(spot, a_failure_after_one_that_was_survived, 180)
 		snprintf(nr, sizeof(nr), "%d", nth);
 		ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", nr));
 		ASSERT_STREQ("", dm_get_stats(&a));
-		ASSERT_EQ(ENOMEM, try_fork());
+		ASSERT_EQ(ENOMEM, dm_try_fork());
 		ASSERT_STREQ("", dm_get_stats(&b));
 		ASSERT_STREQ("", dm_get_record(&rec));
 		if (b.allocs_failed == a.allocs_failed ||
@@ -286,7 +249,7 @@ TEST_F(spot, hits_of_steps_that_are_not_selected)
 	do {
 		ASSERT_STREQ("", dm_get_stats(&before));
 		ASSERT_STREQ("", dm_get_counts(&a));
-		ASSERT_EQ(0, try_fork());
+		ASSERT_EQ(0, dm_try_fork());
 		ASSERT_STREQ("", dm_get_counts(&b));
 		ASSERT_STREQ("", dm_get_stats(&after));
 		disturbed = after.forks - before.forks != 1;
@@ -315,7 +278,7 @@ TEST_F(spot, verbose_names_the_step)
 		lseek(fd, 0, SEEK_END);
 		ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
 		ASSERT_EQ(0, dm_write(DM_FAIL "verbose", on ? "1" : "0"));
-		EXPECT_EQ(ENOMEM, try_fork());
+		EXPECT_EQ(ENOMEM, dm_try_fork());
 		dm_disarm();
 		said = false;
 		while ((n = read(fd, text, sizeof(text) - 1)) > 0) {
@@ -333,9 +296,9 @@ TEST_F(spot, reset_clears_all_there_is_to_read)
 
 	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
 	ASSERT_EQ(0, dm_write(DM_FAIL "recovery-alloc-nth", NEVER));
-	ASSERT_EQ(ENOMEM, try_fork());
+	ASSERT_EQ(ENOMEM, dm_try_fork());
 	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
-	ASSERT_EQ(0, try_fork());
+	ASSERT_EQ(0, dm_try_fork());
 	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
 	EXPECT_GT(count_lines(text), 20);
 	ASSERT_GT(dm_read("log", text, sizeof(text)), 0);
@@ -459,7 +422,7 @@ static int nr_steps(struct __test_metadata *_metadata, int *dropped)
 	char *end;
 
 	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
-	ASSERT_EQ(0, try_fork());
+	ASSERT_EQ(0, dm_try_fork());
 	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
 	ASSERT_EQ(0, strncmp(text, head, strlen(head)));
 	*dropped = strtol(text + strlen(head), &end, 10);
@@ -590,7 +553,7 @@ TEST_F(spot, a_dry_run_is_for_no_failure_of_another)
 	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "0"));
 	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
 	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
-	EXPECT_EQ(ENOMEM, try_fork());
+	EXPECT_EQ(ENOMEM, dm_try_fork());
 	ASSERT_STREQ("", dm_get_record(&rec));
 	EXPECT_STREQ("vm-enough-memory", rec.point);
 	ASSERT_GT(dm_read("steps", text, sizeof(text)), 0);
@@ -601,7 +564,7 @@ TEST_F(spot, a_dry_run_is_for_no_failure_of_another)
 
 static const char *fail_at_large(void *arg, struct dm_place *place)
 {
-	place->fail = map_large();
+	place->fail = dm_map_without_room(LARGE);
 	return place->fail ? "" : "there is no large VMA";
 }
 
@@ -631,7 +594,7 @@ TEST_F(spot, steps_are_those_of_one_fork)
 	other = fork();
 	if (!other)
 		_exit(read(go[0], &c, 1) != 1 || dm_write(DM_FAIL "dry-run", "1") ||
-		      try_fork());
+		      dm_try_fork());
 	ASSERT_GT(other, 0);
 	EXPECT_GT(nr_steps(_metadata, &dropped), 20);
 	snprintf(before, sizeof(before), "%s", text);
@@ -741,14 +704,6 @@ static bool is_counted(void *arg)
 	return !*dm_get_stats(&c->now) && c->now.forks > c->forks;
 }
 
-static bool has_ended(void *arg)
-{
-	siginfo_t info = {};
-
-	return !waitid(P_PID, *(pid_t *)arg, &info, WEXITED | WNOHANG | WNOWAIT) &&
-		info.si_pid;
-}
-
 /*
  * A fork that works waits until its event has been read, which may be never. The
  * module has nothing to do with that: by then it has heard of the end.
@@ -772,11 +727,9 @@ TEST_F(spot, over_before_userfaultfd_is_told)
 	EXPECT_TRUE(dm_wait_until(is_counted, &counted)) TH_LOG("it is not over");
 	ASSERT_FALSE(has_forked(w));
 
-	unloader = fork();
-	if (!unloader)
-		_exit(dm_unload());
+	unloader = dm_begin_unload();
 	ASSERT_GT(unloader, 0);
-	EXPECT_TRUE(dm_wait_until(has_ended, &unloader)) TH_LOG("unloading waits");
+	EXPECT_TRUE(dm_wait_until(dm_has_ended, &unloader)) TH_LOG("unloading waits");
 	ASSERT_FALSE(has_forked(w));
 
 	ASSERT_EQ((ssize_t)sizeof(msg), read(w->uffd, &msg, sizeof(msg)));
@@ -925,7 +878,7 @@ TEST_F(spot, comm_is_one_line_and_all_of_it)
 	for (i = 0; i < ARRAY_SIZE(c); i++) {
 		ASSERT_EQ(0, prctl(PR_SET_NAME, c[i].name));
 		ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
-		EXPECT_EQ(ENOMEM, try_fork());
+		EXPECT_EQ(ENOMEM, dm_try_fork());
 		ASSERT_STREQ("", dm_get_record(&rec));
 		EXPECT_STREQ(c[i].reads, rec.comm);
 		EXPECT_EQ(-ENOMEM, rec.err);

@@ -36,6 +36,7 @@
 #include "lib/module.h"
 #include "lib/others.h"
 #include "lib/outsiders.h"
+#include "lib/overcommit.h"
 #include "lib/points.h"
 #include "lib/record.h"
 #include "lib/scene.h"

@@ -19,17 +19,6 @@ FIXTURE_TEARDOWN_PARENT(target)
 	dm_restore(&self->saved);
 }
 
-/* 0 or the errno of a fork. */
-static int try_fork(void)
-{
-	int err;
-	pid_t pid = dm_fork(&err);
-
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
-	return err;
-}
-
 static int first_reached(enum dm_point point, const struct dm_maps *maps, int nth)
 {
 	int v;
@@ -44,7 +33,7 @@ TEST_F(target, nothing_fails_by_default)
 {
 	/* Even a task that asks for it. */
 	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
-	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 }
 
 TEST_F(target, only_tasks_that_ask_for_it)
@@ -54,21 +43,21 @@ TEST_F(target, only_tasks_that_ask_for_it)
 	ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
 	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "0"));
 	ASSERT_STREQ("", dm_get_stats(&a));
-	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 	ASSERT_STREQ("", dm_get_stats(&b));
 	EXPECT_EQ(a.injected, b.injected);
 	EXPECT_EQ(1, dm_read_number(DM_DIR "/" DM_FAIL "times"));
 
 	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
-	EXPECT_EQ(ENOMEM, try_fork());
+	EXPECT_EQ(ENOMEM, dm_try_fork());
 }
 
 TEST_F(target, once)
 {
 	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, -1, 0));
-	EXPECT_EQ(ENOMEM, try_fork());
-	EXPECT_EQ(0, try_fork());
-	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(ENOMEM, dm_try_fork());
+	EXPECT_EQ(0, dm_try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 }
 
 TEST_F(target, three_times)
@@ -78,8 +67,8 @@ TEST_F(target, three_times)
 	ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, -1, 0));
 	ASSERT_EQ(0, dm_write(DM_FAIL "times", "3"));
 	for (i = 0; i < 3; i++)
-		EXPECT_EQ(ENOMEM, try_fork());
-	EXPECT_EQ(0, try_fork());
+		EXPECT_EQ(ENOMEM, dm_try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 }
 
 TEST_F(target, every_time)
@@ -89,9 +78,9 @@ TEST_F(target, every_time)
 	ASSERT_STREQ("", dm_arm(DM_COPY_PAGE_RANGE, -1, 0));
 	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
 	for (i = 0; i < 8; i++)
-		EXPECT_EQ(ENOMEM, try_fork());
+		EXPECT_EQ(ENOMEM, dm_try_fork());
 	dm_disarm();
-	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 }
 
 TEST_F(target, any_point_is_the_first_one)
@@ -100,7 +89,7 @@ TEST_F(target, any_point_is_the_first_one)
 
 	ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
 	ASSERT_EQ(0, dm_write(DM_FAIL "point", "any"));
-	EXPECT_EQ(ENOMEM, try_fork());
+	EXPECT_EQ(ENOMEM, dm_try_fork());
 	ASSERT_STREQ("", dm_get_record(&rec));
 	EXPECT_STREQ("mmap-write-lock", rec.point);
 	EXPECT_EQ(-1, rec.index);
@@ -112,7 +101,7 @@ TEST_F(target, any_point_of_a_vma_is_its_first_one)
 
 	ASSERT_STREQ("", dm_arm(DM_MT_DUP, 2, 0));
 	ASSERT_EQ(0, dm_write(DM_FAIL "point", "any"));
-	EXPECT_EQ(ENOMEM, try_fork());
+	EXPECT_EQ(ENOMEM, dm_try_fork());
 	ASSERT_STREQ("", dm_get_record(&rec));
 	EXPECT_STREQ("vma-start-write", rec.point);
 	EXPECT_EQ(2, rec.index);
@@ -170,14 +159,14 @@ TEST_F(target, fail_nth_counts_vmas)
 		want = first_reached(DM_VM_AREA_DUP, &maps, nth);
 		if (want < 0)
 			break;
-		ASSERT_EQ(ENOMEM, try_fork()) TH_LOG("nth %d", nth);
+		ASSERT_EQ(ENOMEM, dm_try_fork()) TH_LOG("nth %d", nth);
 		ASSERT_STREQ("", dm_get_record(&rec));
 		ASSERT_STREQ("vm-area-dup", rec.point);
 		ASSERT_EQ(want, rec.index);
 		ASSERT_EQ('y', rec.injected);
 	}
 	/* One more than there are: not used up, and fork works. */
-	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 	EXPECT_EQ(1, dm_get_nth());
 	ASSERT_EQ(0, dm_set_nth(0));
 	EXPECT_GT(nth, 3);
@@ -219,7 +208,7 @@ TEST_F(target, a_dry_run_is_not_for_others)
 	ASSERT_EQ(0, pipe(go));
 	other = fork();
 	if (!other)
-		_exit(read(go[0], &c, 1) != 1 || try_fork());
+		_exit(read(go[0], &c, 1) != 1 || dm_try_fork());
 	ASSERT_GT(other, 0);
 
 	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
@@ -232,7 +221,7 @@ TEST_F(target, a_dry_run_is_not_for_others)
 	EXPECT_EQ(0, nr_steps());
 
 	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
-	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 	EXPECT_EQ(0, dry_run_is_pending());
 	dm_model(&maps, DM_VMA_START_WRITE, maps.nr, 0, &want);
 	for (p = 0; p < DM_NR_POINTS; p++)
@@ -240,7 +229,7 @@ TEST_F(target, a_dry_run_is_not_for_others)
 	EXPECT_EQ(nr, nr_steps());
 
 	/* Once: the next one leaves the list as it is. */
-	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 	EXPECT_EQ(nr, nr_steps());
 }
 
@@ -249,7 +238,7 @@ TEST_F(target, reset_disarms)
 	ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
 	ASSERT_EQ(0, dm_write("reset", "1"));
 	/* Still asking for it. */
-	EXPECT_EQ(0, try_fork());
+	EXPECT_EQ(0, dm_try_fork());
 }
 
 /* The C library's fork() sees the same as the bare system call. */

@@ -27,19 +27,6 @@ static const char *prepare(void *arg, struct dm_place *place)
 	return "";
 }
 
-static bool has_ended(void *arg)
-{
-	siginfo_t info = {};
-
-	return !waitid(P_PID, *(pid_t *)arg, &info, WEXITED | WNOHANG | WNOWAIT) &&
-		info.si_pid;
-}
-
-static bool waits_or_has_ended(void *arg)
-{
-	return dm_sleeps_in(*(pid_t *)arg, "synchronize_srcu") || has_ended(arg);
-}
-
 /*
  * Whether unloading waits: it is asleep until the fork is over, and nowhere else
  * than where it is to be. "" or what is wrong.
@@ -68,18 +55,16 @@ static const char *wait_for_held(const char *recovery)
 		dm_end_hold(&hold, false, NULL);
 		return "no fork is held";
 	}
-	pid = fork();
-	if (!pid)
-		_exit(dm_unload());
+	pid = dm_begin_unload();
 	/* It sleeps there when nobody is inside as well, but not for a second. */
-	if (!dm_wait_until(waits_or_has_ended, &pid))
+	if (!dm_wait_until(dm_unload_waits, &pid))
 		why = "where unloading sleeps cannot be seen";
-	for (seen = dm_seconds(); dm_seconds() < seen + 1 && !has_ended(&pid);)
+	for (seen = dm_seconds(); dm_seconds() < seen + 1 && !dm_has_ended(&pid);)
 		sched_yield();
 	if (!dm_is_held(&hold))
 		why = "the fork is held no more";
 	/* The fork stays where it is: to let it go now may be the end of the kernel. */
-	else if (has_ended(&pid))
+	else if (dm_has_ended(&pid))
 		return dm_loaded() ? "it cannot be unloaded" :
 			"it was unloaded while a fork was inside of it";
 	ended = dm_end_hold(&hold, false, &held);
@@ -87,7 +72,7 @@ static const char *wait_for_held(const char *recovery)
 		ksft_print_msg("%s\n", ended);
 		why = "the fork that was held does not end as it should";
 	}
-	if (!dm_wait_until(has_ended, &pid)) {
+	if (!dm_wait_until(dm_has_ended, &pid)) {
 		kill(pid, SIGKILL);
 		return "unloading waits for ever";
 	}

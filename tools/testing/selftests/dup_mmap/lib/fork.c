@@ -32,6 +32,16 @@ int dm_fork_run(int (*fn)(void *arg), void *arg)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+int dm_try_fork(void)
+{
+	int err;
+	pid_t pid = dm_fork(&err);
+
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return err;
+}
+
 void dm_without_rseq(char **argv)
 {
 	if (!getenv("GLIBC_TUNABLES") &&

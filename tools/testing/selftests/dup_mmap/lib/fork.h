@@ -9,6 +9,8 @@
 pid_t dm_fork(int *err);
 /* The same, and the child's exit status is what fn(arg) returns. */
 int dm_fork_run(int (*fn)(void *arg), void *arg);
+/* Whether it works: 0 or its errno. The child has ended by then. */
+int dm_try_fork(void);
 
 /*
  * Starts the program again without an area of restartable sequences. After a

@@ -167,21 +167,12 @@ void dm_kill_held(struct dm_hold *hold)
 	kill(hold->pid, SIGKILL);
 }
 
-static bool is_zombie(void *arg)
-{
-	struct dm_hold *hold = arg;
-	siginfo_t info = {};
-
-	/* Not before all of its threads have left. */
-	return !waitid(P_PID, hold->pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
-		info.si_pid == hold->pid;
-}
-
 static const char *reap(struct dm_hold *hold, bool killed)
 {
 	int status;
 
-	if (!dm_wait_until(is_zombie, hold)) {
+	/* Not before all of its threads have left. */
+	if (!dm_wait_until(dm_has_ended, &hold->pid)) {
 		kill(hold->pid, SIGKILL);
 		return "the fork that was let go does not return";
 	}

@@ -6,6 +6,7 @@
 
 #include "io.h"
 #include "module.h"
+#include "tasks.h"
 
 bool dm_loaded(void)
 {
@@ -28,4 +29,18 @@ bool dm_load(void)
 int dm_unload(void)
 {
 	return syscall(SYS_delete_module, DM_MODULE, 0) ? errno : 0;
+}
+
+pid_t dm_begin_unload(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(dm_unload());
+	return pid;
+}
+
+bool dm_unload_waits(void *pid)
+{
+	return dm_sleeps_in(*(pid_t *)pid, "synchronize_srcu") || dm_has_ended(pid);
 }

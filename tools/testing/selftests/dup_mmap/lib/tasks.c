@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "counters.h"
@@ -31,12 +33,25 @@ bool dm_sleeps_in(pid_t tid, const char *function)
 	return dm_read_path(path, text, sizeof(text)) > 0 && strstr(text, function);
 }
 
+bool dm_has_ended(void *pid)
+{
+	siginfo_t info = {};
+
+	return !waitid(P_PID, *(pid_t *)pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+		info.si_pid;
+}
+
 bool dm_wait_until(bool (*is_so)(void *arg), void *arg)
 {
-	double since = dm_seconds();
+	double since = dm_seconds(), waited = 0;
 	bool so;
 
-	while (!(so = is_so(arg)) && dm_seconds() - since < DM_LIMIT)
-		usleep(1000);
+	for (; !(so = is_so(arg)) && waited < DM_LIMIT; waited = dm_seconds() - since) {
+		/* Most of it is a matter of microseconds, and to sleep may take a tick. */
+		if (waited < 0.01)
+			sched_yield();
+		else
+			usleep(1000);
+	}
 	return so;
 }

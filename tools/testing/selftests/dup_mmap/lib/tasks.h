@@ -15,6 +15,9 @@ char dm_state_of(pid_t tid);
  */
 bool dm_sleeps_in(pid_t tid, const char *function);
 
+/* For dm_wait_until(): the child *pid has ended, and is there to be waited for. */
+bool dm_has_ended(void *pid);
+
 /* Waits until it is so. False: it took too long. Nothing but a mistake takes as long. */
 #define DM_LIMIT	60	/* seconds */
 bool dm_wait_until(bool (*is_so)(void *arg), void *arg);
