@@ -385,14 +385,8 @@ int main(int argc, char **argv)
 
 	dm_with_room_above(argv);
 	dm_skip_unless_available();
+	dm_skip_unless_countable(&cgroup);
 	ksft_print_header();
-	why = dm_cgroup_enter(&cgroup);
-	if (!why)
-		why = dm_uncountable();
-	if (why) {
-		dm_cgroup_leave(&cgroup);
-		ksft_exit_skip("%s\n", why);
-	}
 	ksft_set_plan(NR_RECOVERIES + 6);
 	dm_kinds_begin(1);
 	dm_save(&saved);

@@ -43,6 +43,7 @@
 #include "lib/settings.h"
 #include "lib/shoot.h"
 #include "lib/swap.h"
+#include "lib/tally.h"
 #include "lib/tasks.h"
 #include "lib/victim.h"
 #include "lib/view.h"

@@ -263,14 +263,8 @@ int main(void)
 	double t;
 
 	dm_skip_unless_available();
+	dm_skip_unless_countable(&cgroup);
 	ksft_print_header();
-	why = dm_cgroup_enter(&cgroup);
-	if (!why)
-		why = dm_uncountable();
-	if (why) {
-		dm_cgroup_leave(&cgroup);
-		ksft_exit_skip("%s\n", why);
-	}
 	ksft_set_plan(1 + ARRAY_SIZE(recoveries) * (ARRAY_SIZE(at) + 1) + 3);
 	dm_save(&saved);
 	taint = dm_taint();
