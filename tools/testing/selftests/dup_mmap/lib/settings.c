@@ -16,6 +16,13 @@
 /* There while a program runs, and after it if it was killed. */
 #define LEFT			"/run/dup_mmap_recovery"
 
+const char * const dm_recoveries[DM_NR_RECOVERIES] = {
+	[DM_RUST]		= "rust",
+	[DM_UPSTREAM]		= "upstream",
+	[DM_XA_ZERO]		= "xa-zero",
+	[DM_XA_ZERO_BARE]	= "xa-zero-bare",
+};
+
 bool dm_long_form(void)
 {
 	const char *text = getenv("DUP_MMAP_LONG");

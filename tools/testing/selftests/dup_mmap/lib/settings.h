@@ -26,6 +26,11 @@ const char *dm_unavailable(void);
  */
 void dm_skip_unless_available(void);
 
+enum dm_recoverer { DM_RUST, DM_UPSTREAM, DM_XA_ZERO, DM_XA_ZERO_BARE, DM_NR_RECOVERIES };
+
+/* As the file recovery has them. */
+extern const char * const dm_recoveries[DM_NR_RECOVERIES];
+
 /* Which recovery is active ("" if the file is not as documented). */
 const char *dm_recovery(void);
 const char *dm_use_recovery(const char *name);
