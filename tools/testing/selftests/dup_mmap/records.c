@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the module says about a failed fork: the files' format, and the errno. */
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "dup_mmap.h"
@@ -381,10 +380,6 @@ TEST_F(record, log_keeps_the_last_256)
 	ASSERT_STREQ("# dropped 0\n", log);
 }
 
-#define TRACING		"/sys/kernel/tracing/"
-#define INSTANCE	TRACING "instances/dup_mmap_records"
-#define EVENTS		INSTANCE "/events/dup_mmap_recovery/"
-
 FIXTURE(trace) {
 	struct dm_saved saved;
 	struct dm_alloc alloc;
@@ -399,60 +394,49 @@ FIXTURE_VARIANT_ADD(trace, upstream) { "upstream" };
 
 FIXTURE_SETUP(trace)
 {
+	const char *why;
+
 	dm_save(&self->saved);
-	if (access(TRACING "events/dup_mmap_recovery", F_OK))
-		SKIP(return, "no " TRACING "events/dup_mmap_recovery");
-	/* Its own buffer, in which nobody else's events are. */
-	if (mkdir(INSTANCE, 0700) && errno != EEXIST)
-		SKIP(return, "%s: %s", INSTANCE, strerror(errno));
-	ASSERT_EQ(0, dm_write_path(INSTANCE "/events/enable", "0"));
+	why = dm_trace_begin();
+	if (*why)
+		SKIP(return, "%s", why);
 	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
 }
 
 FIXTURE_TEARDOWN_PARENT(trace)
 {
-	rmdir(INSTANCE);
+	dm_trace_end();
 	dm_alloc_end(&self->alloc);
 	dm_restore(&self->saved);
 }
 
-/*
- * What is behind the name of this event in its only line, "" if there is none.
- * The trace is in text.
- */
+/* What the only event of this name prints, "" if there is none. */
 static const char *the_event(struct __test_metadata *_metadata, const char *name)
 {
-	static char found[512];
-	char key[32], task[32], line[512];
-	const char *p = text, *event;
+	const struct dm_event *events;
+	int i, nr = dm_get_events(&events);
+	size_t len = strlen(name);
+	const char *found = "";
 
-	found[0] = '\0';
-	snprintf(key, sizeof(key), ": %s: ", name);
-	snprintf(task, sizeof(task), "-%d ", getpid());
-	for (; *p; p += strcspn(p, "\n") + 1) {
-		snprintf(line, sizeof(line), "%.*s", (int)strcspn(p, "\n"), p);
-		event = *line == '#' ? NULL : strstr(line, key);
-		if (!event)
+	ASSERT_GE(nr, 0);
+	for (i = 0; i < nr; i++) {
+		if (strncmp(events[i].what, name, len) || strncmp(events[i].what + len, ": ", 2))
 			continue;
-		ASSERT_STREQ("", found) TH_LOG("twice: %s", line);
-		/* The task's name and pid come first. */
-		ASSERT_NE(NULL, strstr(line, task)) TH_LOG("%s", line);
-		snprintf(found, sizeof(found), "%s", event + strlen(key));
+		ASSERT_STREQ("", found) TH_LOG("twice: %s", events[i].what);
+		ASSERT_EQ(getpid(), events[i].pid) TH_LOG("%s", events[i].what);
+		found = events[i].what + len + 2;
 	}
 	return found;
 }
 
-/* One fork that fails, and what the instance has of it, in text. */
+/* One fork that fails; the events are those of it. */
 static void shoot_traced(struct __test_metadata *_metadata, enum dm_point point,
 			 int index, int error, const char *alloc_nth,
 			 struct dm_record *rec)
 {
-	int err, fd;
+	int err;
 
-	/* Empties it. */
-	fd = open(INSTANCE "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
-	ASSERT_GE(fd, 0);
-	close(fd);
+	dm_trace_clear();
 	ASSERT_STREQ("", dm_arm(point, index, error));
 	ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", alloc_nth));
 	ASSERT_EQ(-1, dm_fork(&err));
@@ -460,7 +444,6 @@ static void shoot_traced(struct __test_metadata *_metadata, enum dm_point point,
 	dm_disarm();
 	ASSERT_STREQ("", dm_get_record(rec));
 	ASSERT_STREQ(dm_points[point].name, rec->point);
-	ASSERT_GT(dm_read_path(INSTANCE "/trace", text, sizeof(text)), 0);
 }
 
 /* The same numbers as in `last`, under their own names. */
@@ -492,8 +475,8 @@ TEST_F(trace, events_agree_with_last)
 
 	ASSERT_EQ(NULL, dm_build(&l, DM_ANON, DM_MIDDLE));
 	why = dm_alloc_begin(&self->alloc, "");
-	ASSERT_EQ(0, dm_write_path(EVENTS "injected/enable", "1"));
-	ASSERT_EQ(0, dm_write_path(EVENTS "recovered/enable", "1"));
+	ASSERT_EQ(0, dm_trace_event("injected", true));
+	ASSERT_EQ(0, dm_trace_event("recovered", true));
 	for (i = 0; i < ARRAY_SIZE(c); i++) {
 		if (why && strcmp(c[i].alloc_nth, "0")) {
 			TH_LOG("no allocation fails: %s", why);
@@ -533,18 +516,13 @@ TEST_F(trace, nothing_without_events)
 {
 	static const char * const names[] = { "injected", "recovered" };
 	struct dm_record rec;
-	char path[128];
 	int on;
 	size_t i;
 
 	/* Neither, then each alone, then neither again. */
 	for (on = 0; on < 4; on++) {
-		for (i = 0; i < 2; i++) {
-			snprintf(path, sizeof(path),
-				 EVENTS "%s/enable",
-				 names[i]);
-			ASSERT_EQ(0, dm_write_path(path, on == (int)i + 1 ? "1" : "0"));
-		}
+		for (i = 0; i < 2; i++)
+			ASSERT_EQ(0, dm_trace_event(names[i], on == (int)i + 1));
 		shoot_traced(_metadata, DM_COPY_PAGE_RANGE, 1, 0, "0", &rec);
 		for (i = 0; i < 2; i++) {
 			EXPECT_EQ(on == (int)i + 1, !!*the_event(_metadata, names[i]))

@@ -15,8 +15,6 @@
 
 #include "dup_mmap.h"
 
-#define TRACING		"/sys/kernel/tracing/"
-
 static struct dm_alloc alloc;
 static struct dm_held held;
 
@@ -137,17 +135,17 @@ static const char *watched(int *hits)
 	pid_t pid;
 
 	*hits = 0;
-	if (access(TRACING "set_ftrace_filter", W_OK))
+	if (access(DM_TRACING "set_ftrace_filter", W_OK))
 		return "no function tracer (CONFIG_FUNCTION_TRACER)";
-	if (dm_write_path(TRACING "set_ftrace_filter", "dup_mmap_watched") ||
-	    dm_write_path(TRACING "current_tracer", "function"))
+	if (dm_write_path(DM_TRACING "set_ftrace_filter", "dup_mmap_watched") ||
+	    dm_write_path(DM_TRACING "current_tracer", "function"))
 		return "dup_mmap_watched() cannot be traced";
 	pid = dm_fork(&err);
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
-	dm_read_path(TRACING "trace", text, sizeof(text));
-	dm_write_path(TRACING "current_tracer", "nop");
-	close(open(TRACING "set_ftrace_filter", O_WRONLY | O_TRUNC | O_CLOEXEC));
+	dm_read_path(DM_TRACING "trace", text, sizeof(text));
+	dm_write_path(DM_TRACING "current_tracer", "nop");
+	close(open(DM_TRACING "set_ftrace_filter", O_WRONLY | O_TRUNC | O_CLOEXEC));
 	for (p = text; (p = strstr(p, "dup_mmap_watched <-")); p++)
 		++*hits;
 	return NULL;
