@@ -10,7 +10,6 @@
  * 6.19 did, leave behind is what the teardown before the unlock has changed.
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +19,6 @@
 #include <unistd.h>
 
 #include "dup_mmap.h"
-
-enum recovery { RUST, UPSTREAM, XA_ZERO, BARE, NR_RECOVERIES };
-
-static const char * const recoveries[] = {
-	[RUST] = "rust", [UPSTREAM] = "upstream", [XA_ZERO] = "xa-zero",
-	[BARE] = "xa-zero-bare",
-};
 
 /* What is taken down of a failure. */
 enum field {
@@ -57,8 +49,8 @@ struct shot {
 
 static struct shot shots[MAX_SHOTS];
 static int nr_shots;
-static struct taken taken[NR_RECOVERIES][MAX_SHOTS];
-static bool has_run[NR_RECOVERIES];
+static struct taken taken[DM_NR_RECOVERIES][MAX_SHOTS];
+static bool has_run[DM_NR_RECOVERIES];
 
 /* The process whose forks these are, and what it shares with the test. */
 static struct worker {
@@ -169,9 +161,9 @@ static void plan_vma(int index, bool both)
 }
 
 /* xa-zero-bare is xa-zero, but for the flags. */
-static bool is_in_plan(enum recovery r, const struct shot *shot)
+static bool is_in_plan(enum dm_recoverer r, const struct shot *shot)
 {
-	return r != BARE || !shot->of_a_kind;
+	return r != DM_XA_ZERO_BARE || !shot->of_a_kind;
 }
 
 static void plan(void)
@@ -188,62 +180,38 @@ static void plan(void)
 	plan_vma(worker->maps.nr - 1, true);
 }
 
-static bool held_or_over(void *arg)
-{
-	static char text[1024];
-	char line[32];
-
-	if (__atomic_load_n(&worker->over, __ATOMIC_SEQ_CST))
-		return true;
-	snprintf(line, sizeof(line), "\n%d after-unlock ", worker->pid);
-	return dm_read(DM_HOLD "held", text, sizeof(text)) > 0 && strstr(text, line);
-}
-
 static bool is_over(void *arg)
 {
 	return __atomic_load_n(&worker->over, __ATOMIC_SEQ_CST);
 }
 
-/* It is a matter of microseconds, and to sleep takes a tick. */
-static bool wait_until(bool (*is_so)(void *arg))
+static bool held_or_over(void *arg)
 {
-	int i;
-
-	for (i = 0; i < 1000; i++) {
-		if (is_so(NULL))
-			return true;
-		sched_yield();
-	}
-	return dm_wait_until(is_so, NULL);
+	return is_over(NULL) || dm_nr_held(worker->pid) == 1;
 }
 
 /* Of the only child that is held. */
 static const char *observe(struct taken *t)
 {
-	static char text[65536];
-	int own = 0, parents = 0, markers = 0;
-	char *line, *next, *value;
+	static struct dm_sights sights;
+	const struct dm_sight *s = &sights.child[0];
+	int own = 0, parents = 0, markers = 0, i;
+	const char *why = dm_get_sights(&sights);
 
-	if (dm_read(DM_HOLD "observe", text, sizeof(text)) <= 0)
+	if (*why)
+		return why;
+	if (sights.nr != 1)
 		return "nothing to be observed";
-	for (line = text; *line; line = next) {
-		next = strchr(line, '\n');
-		if (!next)
-			return "what is observed ends within a line";
-		*next++ = '\0';
-		value = strstr(line, ": ");
-		value = value ? value + 2 : "";
-		own += !strncmp(line, "entry: own ", 11);
-		parents += !strncmp(line, "entry: parent ", 14);
-		markers += !strncmp(line, "entry: marker ", 14);
-		if (!strncmp(line, "verdict: ", 9))
-			snprintf(t->field[VERDICT], sizeof(t->field[0]), "%s", value);
-		/* The address is that of "end". */
-		value = strchr(value, ' ');
-		if (!strncmp(line, "find-vma: ", 10) && value)
-			snprintf(t->field[FIND_VMA], sizeof(t->field[0]), "%.*s",
-				 (int)strcspn(value + 1, " "), value + 1);
+	for (i = 0; i < s->nr; i++) {
+		own += !strcmp(s->entry[i].kind, "own");
+		parents += !strcmp(s->entry[i].kind, "parent");
+		markers += !strcmp(s->entry[i].kind, "marker");
 	}
+	snprintf(t->field[VERDICT], sizeof(t->field[0]), "%s", s->verdict);
+	/* The address is that of "end". */
+	if (s->has_find)
+		snprintf(t->field[FIND_VMA], sizeof(t->field[0]), "%s",
+			 *s->found.kind ? s->found.kind : "none");
 	snprintf(t->field[ENTRIES], sizeof(t->field[0]), "%d own, %d marker, %d parent", own,
 		 markers, parents);
 	return "";
@@ -254,18 +222,16 @@ static const char *take_down(struct taken *t, const struct shot *shot)
 	static char text[128];
 	struct dm_record rec;
 	const char *why = "";
-	char pid[16];
 
 	worker->shot = *shot;
 	worker->over = false;
-	if (write(worker->go[1], "f", 1) != 1 || !wait_until(held_or_over))
+	if (write(worker->go[1], "f", 1) != 1 || !dm_wait_until(held_or_over, NULL))
 		return "the fork is neither held nor over";
 	if (!worker->over) {
 		why = observe(t);
-		snprintf(pid, sizeof(pid), "%d", worker->pid);
-		if (dm_write(DM_HOLD "release", pid))
+		if (dm_release(worker->pid))
 			return "the fork cannot be released";
-		if (!wait_until(is_over))
+		if (!dm_wait_until(is_over, NULL))
 			return "the fork does not return";
 	}
 	if (!*why)
@@ -295,14 +261,14 @@ static const char *take_down(struct taken *t, const struct shot *shot)
 }
 
 /* All of the plan. "" or what could not be done. */
-static const char *run(enum recovery r)
+static const char *run(enum dm_recoverer r)
 {
 	static char text[512];
 	struct dm_tries tries;
 	const char *why;
 	int i;
 
-	why = dm_use_recovery(recoveries[r]);
+	why = dm_use_recovery(dm_recoveries[r]);
 	for (i = 0; i < nr_shots && !*why; i++) {
 		if (!is_in_plan(r, &shots[i]))
 			continue;
@@ -323,19 +289,19 @@ static const char *run(enum recovery r)
  * Prints in what the recovery differs from upstream, and how often, with the first such
  * failure. Returns a bit for each field, or -1: there is nothing to compare.
  */
-static int compare(enum recovery r)
+static int compare(enum dm_recoverer r)
 {
 	int differ = 0, f, i, nr, nr_run = 0, first;
 	char text[256];
 
-	if (!has_run[r] || !has_run[UPSTREAM])
+	if (!has_run[r] || !has_run[DM_UPSTREAM])
 		return -1;
 	for (i = 0; i < nr_shots; i++)
 		nr_run += is_in_plan(r, &shots[i]);
 	for (f = 0; f < NR_FIELDS; f++) {
 		for (i = nr = 0; i < nr_shots; i++) {
 			if (!is_in_plan(r, &shots[i]) ||
-			    !strcmp(taken[r][i].field[f], taken[UPSTREAM][i].field[f]))
+			    !strcmp(taken[r][i].field[f], taken[DM_UPSTREAM][i].field[f]))
 				continue;
 			if (!nr++)
 				first = i;
@@ -346,17 +312,17 @@ static int compare(enum recovery r)
 		/* In one line, which scripts/report reads. */
 		snprintf(text, sizeof(text), "%s of VMA %d: '%s', upstream '%s'",
 			 dm_points[shots[first].point].name, shots[first].index,
-			 taken[r][first].field[f], taken[UPSTREAM][first].field[f]);
-		ksft_print_msg("difference: %-12s %-17s %4d of %d, first %s\n", recoveries[r],
+			 taken[r][first].field[f], taken[DM_UPSTREAM][first].field[f]);
+		ksft_print_msg("difference: %-12s %-17s %4d of %d, first %s\n", dm_recoveries[r],
 			       field_names[f], nr, nr_run, text);
 	}
 	if (!differ)
-		ksft_print_msg("difference: %-12s none in %d failures\n", recoveries[r], nr_run);
+		ksft_print_msg("difference: %-12s none in %d failures\n", dm_recoveries[r], nr_run);
 	return differ;
 }
 
 /* Every one of these failures has left nothing, or something. */
-static bool all_are(enum recovery r, const char *verdict)
+static bool all_are(enum dm_recoverer r, const char *verdict)
 {
 	int i, held = 0, nr = 0;
 
@@ -387,7 +353,7 @@ int main(int argc, char **argv)
 	dm_skip_unless_available();
 	dm_skip_unless_countable(&cgroup);
 	ksft_print_header();
-	ksft_set_plan(NR_RECOVERIES + 6);
+	ksft_set_plan(DM_NR_RECOVERIES + 6);
 	dm_kinds_begin(1);
 	dm_save(&saved);
 	taint = dm_taint();
@@ -396,23 +362,24 @@ int main(int argc, char **argv)
 		ksft_exit_fail_msg("%s\n", why);
 	plan();
 	dm_get_counters(&before);
-	for (r = 0; r < NR_RECOVERIES; r++) {
+	for (r = 0; r < DM_NR_RECOVERIES; r++) {
 		why = run(r);
 		if (*why)
 			ksft_print_msg("%s\n", why);
 		has_run[r] = !*why;
 		ksft_test_result(has_run[r] && dm_taint() == taint, "%s: all of the plan\n",
-				 recoveries[r]);
+				 dm_recoveries[r]);
 	}
 	why = dm_check_counters(&before, DM_PATIENT);
 	if (*why)
 		ksft_print_msg("%s\n", why);
 	ksft_test_result(!*why, "nothing is lost\n");
-	ksft_test_result(compare(RUST) == 0, "rust does not differ from upstream\n");
-	ksft_test_result(compare(XA_ZERO) == left, "xa-zero differs in what it leaves\n");
-	ksft_test_result(compare(BARE) == left, "xa-zero-bare differs in what it leaves\n");
-	ksft_test_result(all_are(RUST, "clean") && all_are(UPSTREAM, "clean") &&
-			 all_are(XA_ZERO, "stale") && all_are(BARE, "stale"),
+	ksft_test_result(compare(DM_RUST) == 0, "rust does not differ from upstream\n");
+	ksft_test_result(compare(DM_XA_ZERO) == left, "xa-zero differs in what it leaves\n");
+	ksft_test_result(compare(DM_XA_ZERO_BARE) == left,
+			 "xa-zero-bare differs in what it leaves\n");
+	ksft_test_result(all_are(DM_RUST, "clean") && all_are(DM_UPSTREAM, "clean") &&
+			 all_are(DM_XA_ZERO, "stale") && all_are(DM_XA_ZERO_BARE, "stale"),
 			 "others find something if it is left, and nothing if it is not\n");
 	close(worker->go[1]);
 	waitpid(worker->pid, &status, 0);
