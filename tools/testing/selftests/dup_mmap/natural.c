@@ -26,7 +26,7 @@
 
 FIXTURE(natural) {
 	struct dm_saved saved;
-	long mode, kbytes, ratio;
+	struct dm_overcommit overcommit;
 	struct dm_cgroup cgroup;
 	int max, high, current;	/* its open files memory.* */
 	pid_t victim;		/* 0: none to kill */
@@ -39,21 +39,11 @@ FIXTURE_VARIANT(natural) {
 FIXTURE_VARIANT_ADD(natural, rust) { "rust" };
 FIXTURE_VARIANT_ADD(natural, upstream) { "upstream" };
 
-static int write_number(const char *path, long v)
-{
-	char buf[32];
-
-	snprintf(buf, sizeof(buf), "%ld", v);
-	return dm_write_path(path, buf);
-}
-
 FIXTURE_SETUP(natural)
 {
-	self->mode = dm_read_number(OVERCOMMIT_MEMORY);
-	self->kbytes = dm_read_number(OVERCOMMIT_KBYTES);
-	self->ratio = dm_read_number(OVERCOMMIT_RATIO);
-	if (self->mode < 0 || self->kbytes < 0 || self->ratio < 0)
+	if (access(OVERCOMMIT_MEMORY, W_OK))
 		SKIP(return, "no " OVERCOMMIT_MEMORY " (CONFIG_SYSCTL)");
+	dm_save_overcommit(&self->overcommit);
 	dm_save(&self->saved);
 	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
 }
@@ -63,12 +53,7 @@ FIXTURE_TEARDOWN_PARENT(natural)
 	if (self->victim)
 		kill(self->victim, SIGKILL);
 	dm_cgroup_leave(&self->cgroup);
-	write_number(OVERCOMMIT_MEMORY, self->mode);
-	/* Writing one sets the other to 0. */
-	if (self->kbytes)
-		write_number(OVERCOMMIT_KBYTES, self->kbytes);
-	else
-		write_number(OVERCOMMIT_RATIO, self->ratio);
+	dm_restore_overcommit(&self->overcommit);
 	dm_restore(&self->saved);
 }
 
@@ -88,10 +73,9 @@ TEST_F(natural, overcommit)
 	char *large;
 	pid_t pid;
 
-	large = mmap(NULL, LARGE, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (large == MAP_FAILED)
-		SKIP(return, "mmap of %lu MB: %s", LARGE >> 20, strerror(errno));
+	/* Half of it is more than all the others, and more than the reserves. */
+	large = dm_map_without_room(LARGE);
+	ASSERT_NE(NULL, large);
 	large[0] = 1;
 
 	ASSERT_STREQ("", dm_get_maps_and_flags(&before));
@@ -99,11 +83,6 @@ TEST_F(natural, overcommit)
 	ASSERT_GE(v, 0);
 	dm_model(&before, DM_VM_ENOUGH_MEMORY, v, 0, &want);
 	ASSERT_TRUE(want.fails);
-
-	/* Half of it is more than all the others, and more than the reserves. */
-	ASSERT_EQ(0, write_number(OVERCOMMIT_KBYTES,
-				  dm_committed_as() + (long)(LARGE >> 11)));
-	ASSERT_EQ(0, write_number(OVERCOMMIT_MEMORY, 2));
 
 	do {
 		ASSERT_STREQ("", dm_watch_fork(&shot, NULL, NULL));
@@ -113,7 +92,7 @@ TEST_F(natural, overcommit)
 		EXPECT_EQ('n', rec.injected);
 		why = dm_moved(&shot);
 	} while (dm_try_again(&tries, *why));
-	ASSERT_EQ(0, write_number(OVERCOMMIT_MEMORY, self->mode));
+	dm_restore_overcommit(&self->overcommit);
 	EXPECT_STREQ("", why);
 
 	ASSERT_STREQ("", dm_get_maps(&after));
