@@ -34,7 +34,9 @@ bool dm_is_um(void)
 {
 	static char text[65536];
 
-	dm_read_path("/proc/cpuinfo", text, sizeof(text));
+	/* It does not change. */
+	if (!text[0])
+		dm_read_path("/proc/cpuinfo", text, sizeof(text));
 	return strstr(text, "User Mode Linux");
 }
 
