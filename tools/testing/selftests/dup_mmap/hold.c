@@ -5,8 +5,11 @@
  * hold_several, all the events of such a fork in hold_trace, and what unloading the
  * module does to it in hold_unload.
  */
+#include <fcntl.h>
+#include <linux/fuse.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "dup_mmap.h"
 #include "harness.h"
@@ -355,6 +358,66 @@ TEST_F(held, what_is_freed_is_not_followed)
 		ASSERT_STREQ("", dm_check_stay(f, &stay));
 		ASSERT_STREQ("", dm_end_stay(f));
 		ASSERT_STREQ("", dm_stop_forker(f));
+	}
+	EXPECT_STREQ("", dm_check_taint(taint));
+}
+
+/* Reads what there is to be seen into *to: 0 if a child is among it that was left. */
+static int observe_into(char *to, size_t size)
+{
+	int fd = open(DM_DIR "/" DM_HOLD "observe", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, to, size - 1);
+
+	return n <= 0 || !strstr(to, "verdict: stale\n");
+}
+
+static bool is_waiting(void *fuse)
+{
+	return dm_fuse_waiting(fuse) > 0;
+}
+
+/*
+ * An observer is inside of read(), and stays there: the page that it reads into is of a
+ * file that nobody serves (lib/fuse.h). The fork is let go all the same, and others look.
+ */
+TEST_F(held, an_observer_who_stands_still)
+{
+	static const enum dm_at places[] = { DM_AT_UNLOCKED, DM_AT_PINNED };
+	struct dm_stay stay = { .recovery = "xa-zero", .point = DM_VM_AREA_DUP };
+	size_t size = sysconf(_SC_PAGESIZE), i;
+	unsigned long taint = dm_taint();
+	struct dm_forker *f = self->f;
+	struct dm_fuse fuse;
+	int status;
+	pid_t pid;
+	char *to;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		/* First: it would inherit the file. */
+		ASSERT_STREQ("", dm_start_forker(f));
+		stay.at = places[i];
+		stay.index = dm_forker_index(f);
+		ASSERT_EQ(NULL, dm_fuse_begin(&fuse));
+		to = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fuse.file, 0);
+		ASSERT_NE(MAP_FAILED, (void *)to);
+		ASSERT_STREQ("", dm_begin_stay(f, &stay));
+		dm_fuse_hold(&fuse, FUSE_READ);
+		pid = fork();
+		ASSERT_GE(pid, 0);
+		if (!pid)
+			_exit(observe_into(to, size));
+		ASSERT_TRUE(dm_wait_until(is_waiting, &fuse));
+		EXPECT_STREQ("", dm_check_stay(f, &stay));
+		EXPECT_STREQ("", dm_end_stay(f));
+		EXPECT_STREQ("", dm_stop_forker(f));
+		EXPECT_FALSE(dm_has_ended(&pid));
+		EXPECT_FALSE(dm_fuse_gave_up(&fuse));
+		dm_fuse_let_go(&fuse);
+		ASSERT_TRUE(dm_wait_until(dm_has_ended, &pid));
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status);
+		munmap(to, size);
+		dm_fuse_end(&fuse);
 	}
 	EXPECT_STREQ("", dm_check_taint(taint));
 }
