@@ -78,7 +78,8 @@ TEST_F(hold_several, eight_at_a_time)
 				continue;
 			EXPECT_FALSE(seen[i]);
 			seen[i] = true;
-			EXPECT_STREQ("", dm_check_sight(&f[i], &stay[i], &sights.child[k]));
+			EXPECT_STREQ("", dm_check_sight(f[i].pid, &f[i].maps, &stay[i],
+						   &sights.child[k]));
 		}
 	}
 	for (i = 0; i < DM_MAX_HELD; i++)
@@ -173,7 +174,8 @@ TEST_F(hold_several, two_of_one_task)
 
 			if (!strcmp(sights.child[k].at, "pinned"))
 				each.at = DM_AT_PINNED;
-			EXPECT_STREQ("", dm_check_sight(f, &each, &sights.child[k]));
+			EXPECT_STREQ("", dm_check_sight(f->pid, &f->maps, &each,
+							&sights.child[k]));
 		}
 		EXPECT_STRNE(sights.child[0].at, sights.child[1].at);
 		ASSERT_STREQ("", dm_end_stay(f));

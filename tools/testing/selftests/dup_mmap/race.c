@@ -31,7 +31,7 @@ static const char *let_in(const char *what, bool swap)
 	if (!*why)
 		why = dm_hold_victim(swap ? DM_SWAP : DM_NOTHING, 1 << who);
 	if (!*why)
-		why = dm_check_view(1);
+		why = dm_check_view();
 	if (*why)
 		return why;
 	note(what);
@@ -51,7 +51,7 @@ static const char *race(const char *what, const char *recovery)
 	if (!*why)
 		why = dm_use_recovery(recovery);
 	if (!*why)
-		why = dm_make_scene(recovery, swap ? DM_AFTER_UNLOCK : DM_PINNED, NULL);
+		why = dm_make_scene(recovery, swap ? DM_AT_UNLOCKED : DM_AT_PINNED, NULL);
 	if (*why)
 		return why;
 	why = let_in(what, swap);

@@ -21,11 +21,9 @@
 #include "dup_mmap.h"
 #include "harness.h"
 
-/* Of the program, and what there was before its first test. */
+/* Of the program. */
 static struct dm_cgroup cgroup;
-static struct dm_counters *before;
 
-/* Not before and after each test: to count exactly takes longer than all the rest. */
 FIXTURE(first) {
 };
 
@@ -39,12 +37,11 @@ FIXTURE_TEARDOWN(first)
 
 TEST_F(first, count)
 {
-	ASSERT_EQ(NULL, dm_uncountable());
-	dm_get_counters(before);
+	dm_count_program();
 }
 
 static void begin(struct __test_metadata *_metadata, struct dm_saved *saved,
-		  const char *recovery, enum dm_held_at at)
+		  const char *recovery, enum dm_at at)
 {
 	dm_save(saved);
 	ASSERT_STREQ("", dm_use_recovery(recovery));
@@ -58,6 +55,7 @@ static void put_back(const struct dm_saved *saved)
 	dm_swap_off();
 	dm_clean_scene();
 	dm_restore(saved);
+	dm_trace_end();
 }
 
 /* To the end of all that it was to wait for. */
@@ -80,26 +78,26 @@ FIXTURE(window) {
 
 FIXTURE_VARIANT(window) {
 	const char *recovery;
-	enum dm_held_at at;
+	enum dm_at at;
 };
 
-FIXTURE_VARIANT_ADD(window, rust_before) { "rust", DM_BEFORE };
-FIXTURE_VARIANT_ADD(window, rust_parent_unlocked) { "rust", DM_UNLOCKED };
-FIXTURE_VARIANT_ADD(window, rust_after) { "rust", DM_AFTER };
-FIXTURE_VARIANT_ADD(window, rust_after_unlock) { "rust", DM_AFTER_UNLOCK };
-FIXTURE_VARIANT_ADD(window, rust_pinned) { "rust", DM_PINNED };
-FIXTURE_VARIANT_ADD(window, upstream_before) { "upstream", DM_BEFORE };
-FIXTURE_VARIANT_ADD(window, upstream_after) { "upstream", DM_AFTER };
-FIXTURE_VARIANT_ADD(window, upstream_after_unlock) { "upstream", DM_AFTER_UNLOCK };
-FIXTURE_VARIANT_ADD(window, upstream_pinned) { "upstream", DM_PINNED };
-FIXTURE_VARIANT_ADD(window, xa_zero_before) { "xa-zero", DM_BEFORE };
-FIXTURE_VARIANT_ADD(window, xa_zero_after) { "xa-zero", DM_AFTER };
-FIXTURE_VARIANT_ADD(window, xa_zero_after_unlock) { "xa-zero", DM_AFTER_UNLOCK };
-FIXTURE_VARIANT_ADD(window, xa_zero_pinned) { "xa-zero", DM_PINNED };
+FIXTURE_VARIANT_ADD(window, rust_before) { "rust", DM_AT_BEFORE };
+FIXTURE_VARIANT_ADD(window, rust_parent_unlocked) { "rust", DM_AT_PARENT };
+FIXTURE_VARIANT_ADD(window, rust_after) { "rust", DM_AT_AFTER };
+FIXTURE_VARIANT_ADD(window, rust_after_unlock) { "rust", DM_AT_UNLOCKED };
+FIXTURE_VARIANT_ADD(window, rust_pinned) { "rust", DM_AT_PINNED };
+FIXTURE_VARIANT_ADD(window, upstream_before) { "upstream", DM_AT_BEFORE };
+FIXTURE_VARIANT_ADD(window, upstream_after) { "upstream", DM_AT_AFTER };
+FIXTURE_VARIANT_ADD(window, upstream_after_unlock) { "upstream", DM_AT_UNLOCKED };
+FIXTURE_VARIANT_ADD(window, upstream_pinned) { "upstream", DM_AT_PINNED };
+FIXTURE_VARIANT_ADD(window, xa_zero_before) { "xa-zero", DM_AT_BEFORE };
+FIXTURE_VARIANT_ADD(window, xa_zero_after) { "xa-zero", DM_AT_AFTER };
+FIXTURE_VARIANT_ADD(window, xa_zero_after_unlock) { "xa-zero", DM_AT_UNLOCKED };
+FIXTURE_VARIANT_ADD(window, xa_zero_pinned) { "xa-zero", DM_AT_PINNED };
 
 FIXTURE_SETUP(window)
 {
-	if (variant->at == DM_UNLOCKED && !dm_lets_go_early(variant->recovery))
+	if (variant->at == DM_AT_PARENT && !dm_lets_go_early(variant->recovery))
 		SKIP(return, "the parent is not let go early here");
 	begin(_metadata, &self->saved, variant->recovery, variant->at);
 }
@@ -119,13 +117,13 @@ FIXTURE(bare) {
 };
 
 FIXTURE_VARIANT(bare) {
-	enum dm_held_at at;
+	enum dm_at at;
 };
 
-FIXTURE_VARIANT_ADD(bare, before) { DM_BEFORE };
-FIXTURE_VARIANT_ADD(bare, after) { DM_AFTER };
-FIXTURE_VARIANT_ADD(bare, after_unlock) { DM_AFTER_UNLOCK };
-FIXTURE_VARIANT_ADD(bare, pinned) { DM_PINNED };
+FIXTURE_VARIANT_ADD(bare, before) { DM_AT_BEFORE };
+FIXTURE_VARIANT_ADD(bare, after) { DM_AT_AFTER };
+FIXTURE_VARIANT_ADD(bare, after_unlock) { DM_AT_UNLOCKED };
+FIXTURE_VARIANT_ADD(bare, pinned) { DM_AT_PINNED };
 
 FIXTURE_SETUP(bare)
 {
@@ -155,9 +153,9 @@ FIXTURE_TEARDOWN(last)
 
 TEST_F(last, nothing_is_left)
 {
-	if (!before->v[DM_SLAB_VMA])
+	if (!dm_program_is_counted())
 		SKIP(return, "nothing was counted before");
-	EXPECT_STREQ("", dm_check_counters(before, DM_PATIENT));
+	EXPECT_STREQ("", dm_check_program());
 }
 
 /*
@@ -171,19 +169,12 @@ static char * const seen_elsewhere[] = {
 static int reach_main(int argc, char **argv)
 {
 	char *most[1 + 2 * ARRAY_SIZE(seen_elsewhere) + 1] = { argv[0] };
-	const char *why;
-	int ret;
 	size_t i;
+	int ret;
 
 	dm_with_room_above(argv);
 	dm_skip_unless_available();
-	before = mmap(NULL, sizeof(*before), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
-	why = before == MAP_FAILED ? "no memory" : dm_cgroup_enter(&cgroup);
-	if (why) {
-		ksft_print_header();
-		ksft_exit_skip("%s\n", why);
-	}
+	dm_skip_unless_countable(&cgroup);
 	for (i = 0; i < ARRAY_SIZE(seen_elsewhere); i++) {
 		most[1 + 2 * i] = "-V";
 		most[2 + 2 * i] = seen_elsewhere[i];

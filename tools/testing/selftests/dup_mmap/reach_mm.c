@@ -7,9 +7,9 @@
 
 static bool swapoff_has_come(void *arg)
 {
-	const char *text = dm_view();
+	const struct dm_sight *s = dm_view();
 
-	return text && dm_says(text, "mm-users: 2") &&
+	return s && s->users == 2 &&
 		dm_sleeps_in(dm_scene->outsider[DM_SWAPOFF].tid, "swapoff");
 }
 
@@ -20,10 +20,10 @@ TEST_F(window, swapoff)
 
 	ASSERT_EQ(NULL, dm_swap_on());
 	ASSERT_STREQ("", dm_hold_victim(DM_SWAP, 1 << DM_SWAPOFF));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	w = &dm_scene->outsider[DM_SWAPOFF];
 	dm_tell(w);
-	if (variant->at < DM_AFTER_UNLOCK) {
+	if (variant->at < DM_AT_UNLOCKED) {
 		ASSERT_TRUE(dm_wait_until(swapoff_has_come, NULL))
 			TH_LOG("swapoff does not wait for the child");
 		EXPECT_FALSE(dm_is_done(w));
@@ -72,20 +72,20 @@ TEST_F(window, uprobe)
 	if (why)
 		SKIP(return, "%s", why);
 	ASSERT_STREQ("", dm_hold_victim(DM_NOTHING, who));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	/* A fork comes last: it waits for who waits. */
 	for (i = DM_PERF; i <= DM_A_FORK; i++) {
 		struct dm_worker *w = &dm_scene->outsider[i];
 
 		dm_tell(w);
-		ASSERT_TRUE(dm_wait_until(variant->at == DM_PINNED ? dm_is_done :
+		ASSERT_TRUE(dm_wait_until(variant->at == DM_AT_PINNED ? dm_is_done :
 					  i == DM_A_FORK ? fork_waits : waits_for_forks, w))
 			TH_LOG("%s", dm_name_of(i));
 	}
-	if (variant->at == DM_PINNED)
-		EXPECT_STREQ("", dm_check_view(1));
+	if (variant->at == DM_AT_PINNED)
+		EXPECT_STREQ("", dm_check_view());
 	for (i = DM_PERF; i <= DM_A_FORK; i++)
-		EXPECT_EQ(variant->at == DM_PINNED, dm_is_done(&dm_scene->outsider[i]));
+		EXPECT_EQ(variant->at == DM_AT_PINNED, dm_is_done(&dm_scene->outsider[i]));
 	still_held(_metadata);
 	dm_let_victim_go();
 	for (i = DM_PERF; i <= DM_A_FORK; i++)

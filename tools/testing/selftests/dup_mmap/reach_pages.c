@@ -58,14 +58,14 @@ static void change_file(struct __test_metadata *_metadata)
 	int both = dm_has_pages() ? 2 : 1;
 
 	ASSERT_STREQ("", dm_hold_victim(DM_NOTHING, 0));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	EXPECT_EQ(both, nr_mapped(dm_scene->file_frame));
 	EXPECT_EQ(0, fallocate(dm_scene->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			       dm_scene->page));
 	EXPECT_EQ(0, ftruncate(dm_scene->file, 2 * dm_scene->page));
 	/* All of these mappings are gone, so the page is free. */
 	EXPECT_EQ(0, nr_mapped(dm_scene->file_frame));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	still_held(_metadata);
 	end(_metadata, false);
 }
@@ -82,7 +82,7 @@ static void reclaim_pages(struct __test_metadata *_metadata)
 
 	ASSERT_EQ(NULL, dm_swap_on());
 	ASSERT_STREQ("", dm_hold_victim(DM_KSM_PAGES, 1 << DM_UNMERGE));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	shared = frame_of(DM_V_SHARED);
 	merged = dm_scene->ksm_frame;
 	EXPECT_EQ(2 + dm_has_pages(), nr_mapped(shared));
@@ -95,7 +95,7 @@ static void reclaim_pages(struct __test_metadata *_metadata)
 	EXPECT_EQ(0, frame_of(DM_V_SHARED));
 	EXPECT_EQ(0, frame_of(DM_V_MERGED));
 	EXPECT_FALSE(is_merged(merged));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	/* KSM has the parent's page to look for, and takes its lock for that. */
 	dm_tell(&dm_scene->outsider[DM_UNMERGE]);
 	ASSERT_TRUE(dm_wait_until(dm_parent_is_free() ? dm_is_done : dm_is_asleep,
@@ -172,12 +172,12 @@ static void migrate_pages(struct __test_metadata *_metadata)
 	int processes = 1 + dm_has_pages();
 
 	ASSERT_STREQ("", dm_hold_victim(DM_KSM_PAGES, 0));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	migrate(_metadata, move_page, DM_V_SHARED, 1 + processes);
 	migrate(_metadata, move_page, DM_V_MERGED, 1 + processes * DM_V_PAGES);
 	migrate(_metadata, offline_page, DM_V_SHARED, 1 + processes);
 	migrate(_metadata, offline_page, DM_V_MERGED, 1 + processes * DM_V_PAGES);
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	still_held(_metadata);
 	/* What is in them is looked at when all is over, here and by the victim. */
 	end(_metadata, false);
@@ -197,9 +197,9 @@ TEST_F(window, file_is_collapsed)
 	ASSERT_EQ(huge, mmap(huge, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 			     dm_scene->huge_file, 0));
 	ASSERT_STREQ("", dm_hold_victim(DM_A_HUGE_FILE, 0));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	EXPECT_EQ(0, madvise(huge, len, MADV_COLLAPSE)) TH_LOG("%s", strerror(errno));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	still_held(_metadata);
 	end(_metadata, false);
 	munmap(p, 2 * len);

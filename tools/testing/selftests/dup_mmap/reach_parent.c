@@ -4,7 +4,6 @@
  * that, its threads, who serves its userfaultfd, and the OOM killer.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -14,9 +13,7 @@
 #define REACH_BARE
 #include "reach.h"
 
-#define TRACE		"/sys/kernel/tracing/trace"
-#define HOLD_EVENT	"/sys/kernel/tracing/events/dup_mmap_recovery/hold/enable"
-#define SYSRQ		"/proc/sysrq-trigger"
+#define SYSRQ	"/proc/sysrq-trigger"
 
 /* Of the parent, who is held: others look at it, or are its threads. */
 static void look_at_parent(struct __test_metadata *_metadata)
@@ -29,7 +26,7 @@ static void look_at_parent(struct __test_metadata *_metadata)
 	size_t i;
 
 	ASSERT_STREQ("", dm_hold_victim(DM_NOTHING, 1 << DM_MAPS | 1 << DM_SMAPS));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	for (i = 0; i < ARRAY_SIZE(who); i++) {
 		dm_tell(who[i]);
 		ASSERT_TRUE(dm_wait_until(is_free ? dm_is_done : dm_is_asleep, who[i]))
@@ -56,13 +53,13 @@ static void serve_userfaultfd(struct __test_metadata *_metadata)
 	int pidfd, uffd;
 
 	ASSERT_STREQ("", dm_hold_victim(DM_NOTHING, 0));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	pidfd = syscall(SYS_pidfd_open, dm_scene->victim, 0);
 	uffd = syscall(SYS_pidfd_getfd, pidfd, dm_scene->uffd, 0);
 	ASSERT_GE(uffd, 0);
 	copy.dst = (uintptr_t)dm_at(DM_V_WATCHED);
 	copy.src = (uintptr_t)dm_at(DM_V_SHARED);
-	if (dm_scene->at == DM_PINNED) {
+	if (dm_scene->stay.at == DM_AT_PINNED) {
 		EXPECT_EQ(0, ioctl(uffd, UFFDIO_COPY, &copy)) TH_LOG("%s", strerror(errno));
 	} else {
 		EXPECT_EQ(-1, ioctl(uffd, UFFDIO_COPY, &copy));
@@ -88,27 +85,19 @@ static bool is_removed(void *arg)
 	return !rmdir(dm_victims("")) || errno == ENOENT;
 }
 
-static bool trace_has(void *arg)
-{
-	static char text[65536];
-
-	dm_read_path(TRACE, text, sizeof(text));
-	return strstr(text, arg);
-}
-
 /*
  * The parent is killed for want of memory. The hold ends with it: the kernel would
  * wait for its memory as long.
  */
 static void be_killed(struct __test_metadata *_metadata, bool by_sysrq)
 {
-	char *ends = dm_scene->at == DM_PINNED ? "ends: exit" : "ends: killed";
+	bool is_pinned = dm_scene->stay.at == DM_AT_PINNED;
 	char max[32];
 
-	close(open(TRACE, O_WRONLY | O_TRUNC | O_CLOEXEC));
-	ASSERT_EQ(0, dm_write_path(HOLD_EVENT, "1"));
+	ASSERT_STREQ("", dm_trace_begin());
+	ASSERT_EQ(0, dm_trace_event("hold", true));
 	ASSERT_STREQ("", dm_hold_victim(DM_MUCH, 0));
-	ASSERT_STREQ("", dm_check_view(1));
+	ASSERT_STREQ("", dm_check_view());
 	if (by_sysrq) {
 		ASSERT_EQ(0, dm_write_path(SYSRQ, "f"));
 	} else {
@@ -117,9 +106,8 @@ static void be_killed(struct __test_metadata *_metadata, bool by_sysrq)
 		ASSERT_EQ(0, dm_write_path(dm_victims("memory.max"), max));
 	}
 	ASSERT_TRUE(dm_wait_until(dm_victim_has_ended, NULL)) TH_LOG("it is not killed");
-	EXPECT_TRUE(dm_wait_until(trace_has, ends)) TH_LOG("its fork is held still");
+	EXPECT_STREQ("", dm_await_end(&dm_scene->stay, is_pinned ? "exit" : "killed"));
 	EXPECT_FALSE(dm_holds());
-	dm_write_path(HOLD_EVENT, "0");
 	end(_metadata, true);
 	EXPECT_TRUE(dm_wait_until(is_removed, NULL));
 }

@@ -15,40 +15,30 @@
 #include "scene.h"
 #include "tasks.h"
 
-#define NO_LONGER	"60000"	/* hold/timeout-ms */
-
-const char * const dm_places[] = {
-	[DM_BEFORE]		= "before-recovery",
-	[DM_UNLOCKED]		= "parent-unlocked",
-	[DM_AFTER]		= "after-recovery",
-	[DM_AFTER_UNLOCK]	= "after-unlock",
-	[DM_PINNED]		= "pinned",
-};
-
 struct dm_scene *dm_scene;
 
 bool dm_left(void)
 {
-	return !strncmp(dm_scene->recovery, "xa-zero", 7);
+	return dm_is_left(dm_scene->stay.recovery);
 }
 
 bool dm_is_bare(void)
 {
-	return !strcmp(dm_scene->recovery, "xa-zero-bare");
+	return !strcmp(dm_scene->stay.recovery, "xa-zero-bare");
 }
 
 bool dm_parent_is_free(void)
 {
-	return dm_scene->at >= DM_AFTER_UNLOCK ||
-		(dm_scene->at > DM_BEFORE && dm_lets_go_early(dm_scene->recovery));
+	return dm_scene->stay.at >= DM_AT_UNLOCKED ||
+		(dm_scene->stay.at > DM_AT_BEFORE && dm_lets_go_early(dm_scene->stay.recovery));
 }
 
 bool dm_has_pages(void)
 {
-	return dm_left() || dm_scene->at < DM_AFTER;
+	return dm_left() || dm_scene->stay.at < DM_AT_AFTER;
 }
 
-const char *dm_make_scene(const char *recovery, enum dm_held_at at,
+const char *dm_make_scene(const char *recovery, enum dm_at at,
 			  const struct dm_cgroup *cgroup)
 {
 	struct dm_scene *s;
@@ -58,8 +48,7 @@ const char *dm_make_scene(const char *recovery, enum dm_held_at at,
 	if (s == MAP_FAILED)
 		return "no memory";
 	dm_scene = s;
-	s->recovery = recovery;
-	s->at = at;
+	s->stay = (struct dm_stay){ .at = at, .recovery = recovery, .point = DM_VM_AREA_DUP };
 	s->cgroup = cgroup;
 	s->page = sysconf(_SC_PAGESIZE);
 	s->taint = dm_taint();
@@ -130,9 +119,7 @@ static const char *set_up(unsigned int who)
 	    (s->with & DM_A_HUGE_FILE &&
 	     ftruncate(s->huge_file, dm_read_number(DM_HUGE_SIZE))))
 		return "the files can't be made larger";
-	if (dm_write(DM_HOLD "at", dm_places[s->at]) || dm_write(DM_HOLD "timeout-ms", NO_LONGER))
-		return "the module does not hold any fork";
-	return "";
+	return dm_allow_stay(s->stay.at);
 }
 
 static bool is_ready(void *arg)
@@ -148,12 +135,7 @@ bool dm_is_over(void *arg)
 
 bool dm_holds(void)
 {
-	static char text[4096], line[64];
-
-	snprintf(line, sizeof(line), "\n%d %s %s ", dm_scene->victim, dm_places[dm_scene->at],
-		 dm_scene->recovery);
-	dm_read(DM_HOLD "held", text, sizeof(text));
-	return strstr(text, line);
+	return dm_nr_held(dm_scene->victim) == 1;
 }
 
 static bool is_held_or_over(void *arg)
@@ -191,14 +173,14 @@ const char *dm_hold_victim(enum dm_with with, unsigned int who)
 	dm_tell(&s->main);
 	if (!dm_wait_until(is_held_or_over, NULL) || !dm_holds())
 		return "the fork is not held";
-	if (s->at == DM_PINNED && !dm_wait_until(dm_is_over, NULL))
+	if (s->stay.at == DM_AT_PINNED && !dm_wait_until(dm_is_over, NULL))
 		return "the fork does not return";
 	return "";
 }
 
 void dm_let_victim_go(void)
 {
-	dm_write(DM_HOLD "release", "all");
+	dm_release_all();
 }
 
 bool dm_victim_has_ended(void *arg)

@@ -14,17 +14,13 @@
 #include "cgroup.h"
 #include "maps.h"
 #include "outsiders.h"
+#include "stay.h"
 #include "victim.h"
 #include "worker.h"
 
-enum dm_held_at { DM_BEFORE, DM_UNLOCKED, DM_AFTER, DM_AFTER_UNLOCK, DM_PINNED };
-
-extern const char * const dm_places[];	/* as hold/at has them */
-
 /* Shared with all of them. */
 struct dm_scene {
-	const char *recovery;
-	enum dm_held_at at;
+	struct dm_stay stay;
 	enum dm_with with;
 	const struct dm_cgroup *cgroup;	/* of the program */
 	size_t page;
@@ -36,7 +32,6 @@ struct dm_scene {
 	int file, huge_file;	/* mapped by the victim */
 	int uffd;		/* of the victim: a number of its own */
 	uint64_t file_frame, ksm_frame;
-	int fail;		/* index of the VMA */
 	struct dm_maps maps;
 	struct dm_worker outsider[DM_NR_OUTSIDERS];
 };
@@ -53,7 +48,7 @@ bool dm_parent_is_free(void);
 bool dm_has_pages(void);
 
 /* "" or why there is none. */
-const char *dm_make_scene(const char *recovery, enum dm_held_at at,
+const char *dm_make_scene(const char *recovery, enum dm_at at,
 			  const struct dm_cgroup *cgroup);
 /*
  * Has the victim fail to fork, and the fork be held: "" or why it is not. The

@@ -23,6 +23,15 @@ const char * const dm_recoveries[DM_NR_RECOVERIES] = {
 	[DM_XA_ZERO_BARE]	= "xa-zero-bare",
 };
 
+const char * const dm_at_names[DM_NR_AT] = {
+	[DM_AT_NONE]		= "none",
+	[DM_AT_BEFORE]		= "before-recovery",
+	[DM_AT_PARENT]		= "parent-unlocked",
+	[DM_AT_AFTER]		= "after-recovery",
+	[DM_AT_UNLOCKED]	= "after-unlock",
+	[DM_AT_PINNED]		= "pinned",
+};
+
 bool dm_long_form(void)
 {
 	const char *text = getenv("DUP_MMAP_LONG");

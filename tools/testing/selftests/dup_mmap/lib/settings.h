@@ -31,6 +31,19 @@ enum dm_recoverer { DM_RUST, DM_UPSTREAM, DM_XA_ZERO, DM_XA_ZERO_BARE, DM_NR_REC
 /* As the file recovery has them. */
 extern const char * const dm_recoveries[DM_NR_RECOVERIES];
 
+enum dm_at {
+	DM_AT_NONE,
+	DM_AT_BEFORE,
+	DM_AT_PARENT,
+	DM_AT_AFTER,
+	DM_AT_UNLOCKED,
+	DM_AT_PINNED,
+	DM_NR_AT,
+};
+
+/* As hold/at has them. */
+extern const char * const dm_at_names[DM_NR_AT];
+
 /* Which recovery is active ("" if the file is not as documented). */
 const char *dm_recovery(void);
 const char *dm_use_recovery(const char *name);

@@ -12,15 +12,6 @@
 #include "tasks.h"
 #include "trace.h"
 
-const char * const dm_at_names[DM_NR_AT] = {
-	[DM_AT_NONE]		= "none",
-	[DM_AT_BEFORE]		= "before-recovery",
-	[DM_AT_PARENT]		= "parent-unlocked",
-	[DM_AT_AFTER]		= "after-recovery",
-	[DM_AT_UNLOCKED]	= "after-unlock",
-	[DM_AT_PINNED]		= "pinned",
-};
-
 bool dm_comes_to(const struct dm_stay *stay)
 {
 	return stay->at != DM_AT_PARENT || dm_lets_go_early(stay->recovery);
@@ -31,7 +22,7 @@ bool dm_is_locked_at(enum dm_at at)
 	return at == DM_AT_BEFORE || at == DM_AT_PARENT || at == DM_AT_AFTER;
 }
 
-static bool is_left(const char *recovery)
+bool dm_is_left(const char *recovery)
 {
 	return !strncmp(recovery, "xa-zero", 7);
 }
@@ -52,7 +43,14 @@ const char *dm_prepare_stays(void)
 
 	if (!*why && dm_write_path("/proc/self/make-it-fail", "0"))
 		why = "make-it-fail cannot be written";
-	return *why ? why : write_number(DM_HOLD "timeout-ms", DM_STAY_MS);
+	return *why ? why : dm_allow_stay(DM_AT_NONE);
+}
+
+const char *dm_allow_stay(enum dm_at at)
+{
+	if (dm_write(DM_HOLD "at", dm_at_names[at]))
+		return "hold/at cannot be written";
+	return write_number(DM_HOLD "timeout-ms", DM_STAY_MS);
 }
 
 const char *dm_aim_stay(const struct dm_stay *stay, int times)
@@ -214,10 +212,9 @@ static const char *check_empty(const struct dm_sight *s, bool locked, bool has_f
 	return *s->found.kind ? "find-vma finds something" : "";
 }
 
-const char *dm_check_sight(const struct dm_forker *f, const struct dm_stay *stay,
+const char *dm_check_sight(pid_t pid, const struct dm_maps *maps, const struct dm_stay *stay,
 			   const struct dm_sight *s)
 {
-	const struct dm_maps *maps = &f->maps;
 	struct dm_expect want;
 	const char *flags;
 	int failed;
@@ -233,8 +230,8 @@ const char *dm_check_sight(const struct dm_forker *f, const struct dm_stay *stay
 	flags = stay->at == DM_AT_BEFORE ? "-" : stay->at == DM_AT_PARENT ? "oom-skip" :
 		dm_flags_after(&want, stay->recovery);
 
-	if (s->pid != f->pid)
-		return say("it is of %d, expected %d", s->pid, f->pid);
+	if (s->pid != pid)
+		return say("it is of %d, expected %d", s->pid, pid);
 	if (strcmp(s->at, dm_at_names[stay->at]))
 		return say("it is at %s, expected %s", s->at, dm_at_names[stay->at]);
 	if (strcmp(s->recovery, stay->recovery))
@@ -245,7 +242,7 @@ const char *dm_check_sight(const struct dm_forker *f, const struct dm_stay *stay
 		return say("it has %ld users", s->users);
 	if (dm_is_locked_at(stay->at))
 		return check_empty(s, true, false, 0);
-	if (is_left(stay->recovery))
+	if (dm_is_left(stay->recovery))
 		return check_stale(maps, &want, failed, s);
 	return check_empty(s, false, failed < maps->nr, want.end);
 }
@@ -271,5 +268,5 @@ const char *dm_check_stay(const struct dm_forker *f, const struct dm_stay *stay)
 		return why;
 	if (sights.nr != 1)
 		return say("%d children are observed", sights.nr);
-	return dm_check_sight(f, stay, &sights.child[0]);
+	return dm_check_sight(f->pid, &f->maps, stay, &sights.child[0]);
 }

@@ -11,20 +11,8 @@
 
 #include "forker.h"
 #include "points.h"
+#include "settings.h"
 #include "sights.h"
-
-enum dm_at {
-	DM_AT_NONE,
-	DM_AT_BEFORE,
-	DM_AT_PARENT,
-	DM_AT_AFTER,
-	DM_AT_UNLOCKED,
-	DM_AT_PINNED,
-	DM_NR_AT,
-};
-
-/* As hold/at has them. */
-extern const char * const dm_at_names[DM_NR_AT];
 
 struct dm_stay {
 	enum dm_at at;
@@ -39,11 +27,15 @@ struct dm_stay {
 
 /* Whether it is held: not everybody comes to each place. */
 bool dm_comes_to(const struct dm_stay *stay);
+/* The mm stays as it is until the locks are dropped. */
+bool dm_is_left(const char *recovery);
 /* There the child's lock is held for writing, and nobody gets in. */
 bool dm_is_locked_at(enum dm_at at);
 
 /* To begin with, and after a reset; what this process itself forks does not fail. */
 const char *dm_prepare_stays(void);
+/* Forks that were made to fail stay there. */
+const char *dm_allow_stay(enum dm_at at);
 /* Of the forks that are made next, so many fail; -1: all. */
 const char *dm_aim_stay(const struct dm_stay *stay, int times);
 /* Has it fork, and waits until it is held. */
@@ -62,8 +54,8 @@ bool dm_is_no_more_held(void *arg);
 /* Of all tasks. */
 bool dm_is_none_held(void *arg);
 
-/* What hold/observe has of it. */
-const char *dm_check_sight(const struct dm_forker *f, const struct dm_stay *stay,
+/* What hold/observe has of the fork of that process, whose maps these are. */
+const char *dm_check_sight(pid_t pid, const struct dm_maps *maps, const struct dm_stay *stay,
 			   const struct dm_sight *s);
 /* It is the only one, of hold/held and of hold/observe. */
 const char *dm_check_stay(const struct dm_forker *f, const struct dm_stay *stay);

@@ -266,10 +266,10 @@ const char *dm_be_victim(void)
 		return "no thread";
 	while (!__atomic_load_n(&dm_scene->thread.tid, __ATOMIC_SEQ_CST))
 		sched_yield();
-	why = dm_get_maps(&dm_scene->maps);
-	dm_scene->fail = dm_index_of(&dm_scene->maps, dm_at(DM_V_FAIL));
+	why = dm_get_maps_and_flags(&dm_scene->maps);
+	dm_scene->stay.index = dm_index_of(&dm_scene->maps, dm_at(DM_V_FAIL));
 	if (!*why)
-		why = dm_arm(DM_VM_AREA_DUP, dm_scene->fail, 0);
+		why = dm_arm(dm_scene->stay.point, dm_scene->stay.index, 0);
 	if (*why)
 		return why;
 	__atomic_store_n(&dm_scene->ready, true, __ATOMIC_SEQ_CST);

@@ -3,13 +3,11 @@
 #ifndef DM_VIEW_H
 #define DM_VIEW_H
 
-#include <stdbool.h>
+#include "sights.h"
 
-/* What it says of the victim's fork, in a static buffer. NULL: it is not held. */
-char *dm_view(void);
-/* Whether that has such a line. */
-bool dm_says(const char *view, const char *fmt, ...);
-/* To the entry, and who uses the mm: "" or what is not as it should be. */
-const char *dm_check_view(int users);
+/* What it has of the victim's fork, in a static buffer. NULL: it is not held. */
+const struct dm_sight *dm_view(void);
+/* To the entry: "" or what is not as it should be. */
+const char *dm_check_view(void);
 
 #endif /* DM_VIEW_H */
