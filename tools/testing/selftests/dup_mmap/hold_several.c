@@ -79,7 +79,7 @@ TEST_F(hold_several, eight_at_a_time)
 			EXPECT_FALSE(seen[i]);
 			seen[i] = true;
 			EXPECT_STREQ("", dm_check_sight(f[i].pid, &f[i].maps, &stay[i],
-						   &sights.child[k]));
+							&sights.child[k]));
 		}
 	}
 	for (i = 0; i < DM_MAX_HELD; i++)
