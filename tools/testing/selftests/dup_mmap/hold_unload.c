@@ -40,7 +40,7 @@ TEST_F(hold_unload, count)
 }
 
 /* Who has a file open has nothing of what is released, but the module. */
-TEST_F(hold_unload, waits_for_who_reads)
+TEST_F(hold_unload, not_while_somebody_reads)
 {
 	static char text[65536];
 	struct dm_forker *f = self->f;
