@@ -9,6 +9,10 @@ use crate::{
         unseen_by_fail_nth,
         AllocWindow, //
     },
+    draw::{
+        Drawn,
+        Seed, //
+    },
     hold::{
         Held,
         HoldAt,
@@ -23,10 +27,12 @@ use crate::{
     },
     missing::{
         fail_nth,
+        random_u32,
         trace,
         Comm, //
     },
     mm::{
+        nr_vmas,
         Building,
         ChildMm,
         Extent,
@@ -82,6 +88,8 @@ pub(crate) struct Call {
     recoverer: Recoverer,
     /// Where to wait if it is made to fail, as it was then, and for how long.
     hold: (HoldAt, Timeout),
+    /// When it is to fail, at one of the steps that the rule selects.
+    when: When,
     /// The steps so far, if it only looks.
     dry_run: Option<Steps>,
     /// The step it came to last.
@@ -92,11 +100,24 @@ pub(crate) struct Call {
     nr_vmas: u32,
     /// Whether that step was made to fail.
     injected: bool,
+    /// What its place was drawn with, if it was.
+    seed: Option<Seed>,
     /// Whether an allocation of the recovery was.
     recovery_alloc_failed: bool,
     /// What was to be recovered, if anything.
     failed: Option<Failed>,
     counts: Counts,
+}
+
+/// When a call is to fail.
+#[derive(Clone, Copy)]
+enum When {
+    /// When the fault attribute says so, which is asked at each step.
+    Asked,
+    /// The fault attribute has said so when the call began: once, there.
+    Drawn(Drawn),
+    /// It has said no, or that is done.
+    Never,
 }
 
 /// A call that has left a half-built mm.
@@ -119,11 +140,13 @@ impl Call {
                 state.settings.hold_at.get(),
                 state.settings.hold_timeout.get(),
             ),
+            when: When::Asked,
             dry_run: None,
             step: None,
             window: None,
             nr_vmas: 0,
             injected: false,
+            seed: None,
             recovery_alloc_failed: false,
             failed: None,
             counts: Counts::new(),
@@ -205,6 +228,8 @@ impl Watcher for State {
         // Of those that wanted to look, one does.
         if self.fault.filter_lets_current_through() && self.settings.dry_run.take() {
             call.dry_run = Some(Steps::new());
+        } else if self.settings.per_fork.get() {
+            call.when = self.draw(&call.rule);
         }
         trace::begin(call.recoverer.name());
         call
@@ -234,7 +259,7 @@ impl Watcher for State {
             call.window = Some(AllocWindow::open(None));
             return Ok(());
         }
-        if !call.rule.selects(&step) || !self.fault.should_fail() {
+        if !call.rule.selects(&step) || !self.is_time(call, &step) {
             return Ok(());
         }
         if call.rule.alloc_nth.is_some() {
@@ -334,6 +359,34 @@ impl Watcher for State {
 }
 
 impl State {
+    /// Whether the running task's fork is to fail, and where.
+    fn draw(&self, rule: &Rule) -> When {
+        if !self.fault.should_fail() {
+            return When::Never;
+        }
+        let nr_vmas = current!().mm().map_or(0, |mm| nr_vmas(mm));
+        let seed = self.settings.seed.get().or_else(|| {
+            // As large as what the file takes.
+            Seed::new(random_u32() >> 1 | 1)
+        });
+
+        seed.and_then(|seed| Drawn::new(rule, nr_vmas, seed))
+            .map_or(When::Never, When::Drawn)
+    }
+
+    /// Whether it is time for the call to fail, at `step`, which its rule selects.
+    fn is_time(&self, call: &mut Call, step: &Step) -> bool {
+        match call.when {
+            When::Asked => self.fault.should_fail(),
+            When::Drawn(drawn) if drawn.is_reached(&call.rule, step) => {
+                call.when = When::Never;
+                call.seed = Some(drawn.seed);
+                true
+            }
+            When::Drawn(_) | When::Never => false,
+        }
+    }
+
     /// Remembers a call that is over, with `errno` or 0.
     fn record(&self, call: &mut Call, errno: c_int, aftermath: &Aftermath) {
         call.close_recovery_window();
@@ -385,6 +438,7 @@ impl State {
             step,
             errno,
             injected: call.injected,
+            seed: nth(call.seed.filter(|_| call.injected)),
             alloc_nth: nth(rule.alloc_nth),
             recovery_alloc_nth: nth(rule.recovery_alloc_nth),
             recovery_alloc_failed: call.recovery_alloc_failed,

@@ -73,6 +73,8 @@ pub(crate) fn create(state: Arc<State>) -> Result<RootDir<State>> {
         dir.file(c"recovery-alloc-nth", |state| {
             &state.settings.recovery_alloc_nth
         });
+        dir.file(c"per-fork", |state| &state.settings.per_fork);
+        dir.file(c"seed", |state| &state.settings.seed);
         dir.file(c"dry-run", |state| &state.settings.dry_run);
         Ok(())
     })

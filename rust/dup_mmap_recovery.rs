@@ -10,6 +10,7 @@ mod mm;
 
 // What root asks for, and where to fail.
 mod debugfs;
+mod draw;
 mod rule;
 mod settings;
 mod value;

@@ -5,6 +5,7 @@
 mod completion;
 pub(crate) mod debugfs;
 mod fault_attr;
+mod random;
 mod task;
 mod ticking;
 pub(crate) mod trace;
@@ -14,6 +15,7 @@ pub(crate) use completion::{
     Woken, //
 };
 pub(crate) use fault_attr::FaultAttr;
+pub(crate) use random::random_u32;
 pub(crate) use task::{
     cond_resched,
     fail_nth,

@@ -16,6 +16,7 @@
 #![cfg_attr(not(CONFIG_KUNIT = "y"), allow(dead_code))]
 
 mod child;
+mod counts;
 mod extent;
 #[cfg(CONFIG_KUNIT = "y")]
 mod fixture;
@@ -27,7 +28,6 @@ mod lock;
 mod pgtables;
 mod report;
 mod tree;
-mod users;
 pub(crate) mod view;
 
 pub(crate) use child::{
@@ -35,6 +35,10 @@ pub(crate) use child::{
     Building,
     ChildMm,
     TornDown, //
+};
+pub(crate) use counts::{
+    nr_users,
+    nr_vmas, //
 };
 pub(crate) use extent::Extent;
 pub(crate) use flags::MmFlags;
@@ -48,7 +52,6 @@ pub(crate) use lock::{
     WriteLocked, //
 };
 pub(crate) use report::Report;
-pub(crate) use users::nr_users;
 pub(crate) use view::Vma;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) use {

@@ -36,6 +36,8 @@ pub(crate) struct Record {
     pub(crate) errno: c_int,
     /// Whether this module made it fail.
     pub(crate) injected: bool,
+    /// What the step was drawn with, or 0.
+    pub(crate) seed: u32,
     /// Which allocation of the step was to fail, or 0.
     pub(crate) alloc_nth: u32,
     /// Which allocation of the recovery was to fail, or 0.
@@ -83,6 +85,7 @@ impl Record {
         }
         put("errno", fmt!("{}", self.errno))?;
         put("injected", fmt!("{}", yes_no(self.injected)))?;
+        put("seed", fmt!("{}", self.seed))?;
         put("alloc-nth", fmt!("{}", self.alloc_nth))?;
         put("recovery-alloc-nth", fmt!("{}", self.recovery_alloc_nth))?;
         put(

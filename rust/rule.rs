@@ -51,13 +51,23 @@ impl Rule {
     pub(crate) fn selects(&self, step: &Step) -> bool {
         let vma = step.vma.as_ref();
 
-        self.point.is_none_or(|wanted| wanted == step.point)
+        self.selects_point(step.point)
             && self
                 .vma_index
                 .is_none_or(|wanted| vma.is_some_and(|vma| vma.index == wanted))
             && self
                 .vma_addr
                 .is_none_or(|wanted| vma.is_some_and(|vma| vma.contains(wanted.get())))
+    }
+
+    /// Whether it selects the step `point` of some VMA, or of none.
+    pub(crate) fn selects_point(&self, point: Point) -> bool {
+        self.point.is_none_or(|wanted| wanted == point)
+    }
+
+    /// Whether there is one VMA at most that it selects.
+    pub(crate) fn is_for_one_vma(&self) -> bool {
+        self.vma_index.is_some() || self.vma_addr.is_some()
     }
 
     /// What a step is to fail with.

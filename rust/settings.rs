@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    draw::Seed,
     hold::HoldAt,
     hook::Point,
     recoverer::Recoverer,
@@ -87,6 +88,10 @@ pub(crate) struct Settings {
     pub(crate) alloc_nth: Setting<Option<NonZeroU32>>,
     /// [`Rule::recovery_alloc_nth`].
     pub(crate) recovery_alloc_nth: Setting<Option<NonZeroU32>>,
+    /// Whether the fault attribute is asked once a fork, and not at each step.
+    pub(crate) per_fork: Setting<bool>,
+    /// What the place of such a fork is drawn with; a random number if `None`.
+    pub(crate) seed: Setting<Option<Seed>>,
     /// Whether the next fork that the fault attribute's task filter lets through only looks.
     pub(crate) dry_run: Setting<bool>,
     /// Who is to recover.
@@ -107,6 +112,8 @@ impl Settings {
             errno: Setting::new(None),
             alloc_nth: Setting::new(None),
             recovery_alloc_nth: Setting::new(None),
+            per_fork: Setting::new(false),
+            seed: Setting::new(None),
             dry_run: Setting::new(false),
             recovery: Setting::new(Recoverer::Rust),
             hold_at: Setting::new(HoldAt::None),
@@ -136,6 +143,8 @@ impl Settings {
         self.errno.set(None);
         self.alloc_nth.set(None);
         self.recovery_alloc_nth.set(None);
+        self.per_fork.set(false);
+        self.seed.set(None);
         self.dry_run.set(false);
         self.hold_at.set(HoldAt::None);
         self.hold_timeout.set(Timeout::DEFAULT);

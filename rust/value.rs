@@ -168,7 +168,8 @@ impl Value for Option<Errno> {
     }
 }
 
-/// The files `alloc-nth` and `recovery-alloc-nth`: an ordinal from 1 to `i32::MAX`, or 0 for none.
+/// The files `alloc-nth` and `recovery-alloc-nth`: an ordinal from 1 to `i32::MAX`, or 0 for none;
+/// and `seed`: such a number, or 0 for a random one.
 impl Value for Option<NonZeroU32> {
     fn parse(text: &[u8]) -> Result<Self> {
         u32::try_from(parse_int(text)?)
@@ -239,7 +240,7 @@ impl Value for Timeout {
     }
 }
 
-/// The file `dry-run`: a boolean as `kstrtobool()` takes it, of one letter or digit.
+/// The files `dry-run` and `per-fork`: a boolean as `kstrtobool()` takes it, of one letter or digit.
 impl Value for bool {
     fn parse(text: &[u8]) -> Result<Self> {
         if text.len() != 1 {

@@ -33,7 +33,7 @@ const struct dup_mmap_point_info dup_mmap_point_info[NR_DUP_MMAP_POINTS] = {
 
 int helper_mm_map_count(const struct mm_struct *mm)
 {
-	return mm->map_count;
+	return READ_ONCE(mm->map_count);
 }
 
 void helper_mm_set_oom_skip(struct mm_struct *mm)

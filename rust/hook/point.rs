@@ -16,12 +16,12 @@ use kernel::{
     }, //
 };
 
-/// A step of `dup_mmap()` that can fail.
+/// A step of `dup_mmap()` that can fail. Ordered as `dup_mmap()` comes to them.
 ///
 /// # Invariants
 ///
 /// The number is one of C's `enum dup_mmap_point`, less than [`Point::COUNT`].
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Point(u32);
 
 impl Point {
@@ -35,6 +35,10 @@ impl Point {
     /// The first step taken for each VMA, `vma_start_write_killable()`.
     // INVARIANT: An enumerator of the C enum.
     pub(crate) const VMA_START_WRITE: Self = Self(raw::dup_mmap_point_DUP_MMAP_VMA_START_WRITE);
+
+    /// The first step behind the last VMA, `arch_dup_mmap()`.
+    // INVARIANT: An enumerator of the C enum.
+    const ARCH_DUP_MMAP: Self = Self(raw::dup_mmap_point_DUP_MMAP_ARCH_DUP_MMAP);
 
     /// All points, in the order `dup_mmap()` comes to them.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
@@ -61,6 +65,11 @@ impl Point {
     /// Its number, from 0 to less than [`Point::COUNT`].
     fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// Whether it is about a VMA of the parent.
+    pub(crate) fn has_vma(self) -> bool {
+        (Self::VMA_START_WRITE..Self::ARCH_DUP_MMAP).contains(&self)
     }
 
     fn info(self) -> &'static raw::dup_mmap_point_info {

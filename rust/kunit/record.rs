@@ -48,6 +48,7 @@ mod tests {
             },
             errno: -4,
             injected: true,
+            seed: 0,
             alloc_nth: 0,
             recovery_alloc_nth: 0,
             recovery_alloc_failed: false,
@@ -73,7 +74,7 @@ mod tests {
             &record(None, None),
             b"pid: 7\ncomm: ",
             b"\npoint: vma-start-write\nvma-index: -1\nvma: -\nerrno: -4\ninjected: y\n\
-              alloc-nth: 0\nrecovery-alloc-nth: 0\nrecovery-alloc-failed: n\n\
+              seed: 0\nalloc-nth: 0\nrecovery-alloc-nth: 0\nrecovery-alloc-failed: n\n\
               recovery: -\nclass: -\nend: -\nvmas-copied: 0\nvmas-torn-down: 0\n\
               pages-uncharged: 0\nmm-flags: -\nns: 0\nparent-lock-ns: 0\n",
         )?);

@@ -294,25 +294,40 @@ TEST_F(file, recovery_alloc_nth)
 	takes_an_ordinal(_metadata, RECOVERY_NTH);
 }
 
+static void takes_a_boolean(struct __test_metadata *_metadata, const char *file)
+{
+	check_is(_metadata, file, "N\n");
+	accepts(_metadata, file, "1", "Y\n");
+	refuses_common(_metadata, file, "y");
+	refuses(_metadata, file, "2");
+	refuses(_metadata, file, "yes");
+	refuses(_metadata, file, "-1");
+	refuses(_metadata, file, "YN");
+	accepts(_metadata, file, "n\n", "N\n");
+	accepts(_metadata, file, "Y\n", "Y\n");
+	accepts(_metadata, file, "0", "N\n");
+	/* What kstrtobool() knows besides, as far as it is one letter. */
+	accepts(_metadata, file, "t", "Y\n");
+	refuses(_metadata, file, "o");
+	refuses(_metadata, file, "on");
+	accepts(_metadata, file, "F", "N\n");
+}
+
 /* Armed, with a task filter that nobody who forks meanwhile passes. */
 TEST_F(file, dry_run)
 {
-	check_is(_metadata, DRY_RUN, "N\n");
 	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
-	accepts(_metadata, DRY_RUN, "1", "Y\n");
-	refuses_common(_metadata, DRY_RUN, "y");
-	refuses(_metadata, DRY_RUN, "2");
-	refuses(_metadata, DRY_RUN, "yes");
-	refuses(_metadata, DRY_RUN, "-1");
-	refuses(_metadata, DRY_RUN, "YN");
-	accepts(_metadata, DRY_RUN, "n\n", "N\n");
-	accepts(_metadata, DRY_RUN, "Y\n", "Y\n");
-	accepts(_metadata, DRY_RUN, "0", "N\n");
-	/* What kstrtobool() knows besides, as far as it is one letter. */
-	accepts(_metadata, DRY_RUN, "t", "Y\n");
-	refuses(_metadata, DRY_RUN, "o");
-	refuses(_metadata, DRY_RUN, "on");
-	accepts(_metadata, DRY_RUN, "F", "N\n");
+	takes_a_boolean(_metadata, DRY_RUN);
+}
+
+TEST_F(file, per_fork)
+{
+	takes_a_boolean(_metadata, PER_FORK);
+}
+
+TEST_F(file, seed)
+{
+	takes_an_ordinal(_metadata, SEED);
 }
 
 TEST_F(file, errno_)
@@ -344,7 +359,7 @@ TEST_F(file, fault_attr)
 		"probability", "interval", "times", "space", "verbose",
 		"verbose_ratelimit_interval_ms", "verbose_ratelimit_burst",
 		"task-filter", "point", "vma-index", "vma-addr", "errno",
-		"alloc-nth", "recovery-alloc-nth", "dry-run",
+		"alloc-nth", "recovery-alloc-nth", "per-fork", "seed", "dry-run",
 	};
 	static const char * const bad[] = { "x", "1x", "99999999999999999999999" };
 	char name[300], buf[128];
@@ -405,6 +420,8 @@ TEST_F(file, defaults)
 	check_is(_metadata, ERRNO, "0\n");
 	check_is(_metadata, ALLOC_NTH, "0\n");
 	check_is(_metadata, RECOVERY_NTH, "0\n");
+	check_is(_metadata, PER_FORK, "N\n");
+	check_is(_metadata, SEED, "0\n");
 	check_is(_metadata, DRY_RUN, "N\n");
 }
 

@@ -60,7 +60,7 @@ as_it_was()
 [ -d "$dir" ] || skip_all "module not loaded"
 tool=$(command -v fail-fork) || skip_all "no fail-fork in the path"
 
-begin 20
+begin 27
 echo 1 > "$dir/reset"
 files > "$tmp/before"
 
@@ -89,8 +89,46 @@ as_it_was
 result $? "every file is as it was"
 
 call --point=vm-area-dup --vma-index=2 --alloc-nth=1 --recovery=upstream -- sh -c "$ls_in_a_shell"
+summary=$(tail -n 1 "$tmp/out")
 is alloc-nth 1 && is vma-index 2 && is recovery upstream && as_it_was
 result $? "the third VMA's first allocation fails, and every file is as it was"
+
+# said <words>: that is the last line.
+said()
+{
+	[ "$(tail -n 1 "$tmp/out")" = "fail-fork: $*" ]
+}
+
+[ "$summary" = "fail-fork: 1 fork watched, 1 failed: vm-area-dup 1; recovered: upstream 1" ]
+result $? "and the last line says what has come of it"
+
+call --point=anon-vma-fork --vma-index=3 -- ls / && said "0 forks watched, 0 failed: the command did not fork"
+result $? "a command that does not fork is told from one that does"
+
+call --vma-index=100000 -- sh -c "$ls_in_a_shell" && said "1 fork watched, 0 failed"
+result $? "so is one whose forks do not come to the step"
+
+# A shell would give up.
+call --per-fork --interval=2 --times=-1 -- ./fork_loop -n 10
+summary=$(tail -n 1 "$tmp/out")
+seed=$(sed -n 's/^seed: //p' "$dir/last")
+again="$(sed -n 's/^point: //p' "$dir/last") $(sed -n 's/^vma-index: //p' "$dir/last")"
+case $summary in
+"fail-fork: 10 forks watched, 5 failed: "*"; the last one again: --seed=$seed") rc=0 ;;
+*) rc=1 ;;
+esac
+as_it_was || rc=1
+result "$rc" "with --per-fork one in two fails, and every file is as it was"
+
+call --seed="$seed" -- ./fork_loop -n 1
+is seed "$seed" && is point "${again% *}" && is vma-index "${again#* }" && as_it_was
+result $? "and so it does with the same seed"
+
+refused "per-fork and --sweep do not go together" --sweep --per-fork -- ls
+result $? "--per-fork does not go with --sweep"
+
+refused "seed: -1" --seed=-1 -- ls
+result $? "a seed is no negative number"
 
 # drawn <regular expression>...: these lines are in the timeline, in this order.
 drawn()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * fork_loop [-f] [file]: fork until SIGTERM, then print how it went.
+ * fork_loop [-f] [-n times] [file]: fork so often, or until SIGTERM, then print how it
+ * went.
  *
  * -f asks for injected failures (make-it-fail). The file gets one line after
  * the first fork, so that a script can wait for that. Exits 0 if every fork
@@ -8,8 +9,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -20,7 +23,7 @@
 
 int main(int argc, char **argv)
 {
-	unsigned long ok = 0, enomem = 0, other = 0;
+	unsigned long ok = 0, enomem = 0, other = 0, left = ULONG_MAX;
 	const struct timespec now = { 0 };
 	bool ask = false, told = false;
 	int opt, fd, err, status;
@@ -28,12 +31,18 @@ int main(int argc, char **argv)
 	pid_t pid;
 	char *p;
 
-	while ((opt = getopt(argc, argv, "f")) != -1) {
-		if (opt != 'f') {
-			fprintf(stderr, "usage: %s [-f] [file]\n", argv[0]);
+	while ((opt = getopt(argc, argv, "fn:")) != -1) {
+		switch (opt) {
+		case 'f':
+			ask = true;
+			break;
+		case 'n':
+			left = strtoul(optarg, NULL, 10);
+			break;
+		default:
+			fprintf(stderr, "usage: %s [-f] [-n times] [file]\n", argv[0]);
 			return 1;
 		}
-		ask = true;
 	}
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
@@ -48,7 +57,7 @@ int main(int argc, char **argv)
 	if (p != MAP_FAILED)
 		memset(p, 1, 1 << 20);
 
-	while (sigtimedwait(&term, NULL, &now) != SIGTERM) {
+	while (left-- && sigtimedwait(&term, NULL, &now) != SIGTERM) {
 		pid = dm_fork(&err);
 		if (pid > 0) {
 			ok++;

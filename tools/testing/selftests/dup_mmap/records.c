@@ -45,7 +45,7 @@ static void check_keys(struct __test_metadata *_metadata, const char *file,
 TEST_F(record, last_has_its_keys_in_order)
 {
 	static const char * const keys[] = {
-		"pid", "comm", "point", "vma-index", "vma", "errno", "injected",
+		"pid", "comm", "point", "vma-index", "vma", "errno", "injected", "seed",
 		"alloc-nth", "recovery-alloc-nth", "recovery-alloc-failed",
 		"recovery", "class", "end", "vmas-copied", "vmas-torn-down",
 		"pages-uncharged", "mm-flags", "ns", "parent-lock-ns", NULL

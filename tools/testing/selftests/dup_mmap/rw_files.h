@@ -21,6 +21,8 @@
 #define ERRNO		DM_FAIL "errno"
 #define ALLOC_NTH	DM_FAIL "alloc-nth"
 #define RECOVERY_NTH	DM_FAIL "recovery-alloc-nth"
+#define PER_FORK	DM_FAIL "per-fork"
+#define SEED		DM_FAIL "seed"
 #define DRY_RUN		DM_FAIL "dry-run"
 #define HOLD_AT		DM_HOLD "at"
 #define HOLD_TIMEOUT	DM_HOLD "timeout-ms"
@@ -101,6 +103,18 @@ static const struct rw_file {
 		{ "15\n", "60000\n", "31\n", "1\n" },
 		/* Of its digits the 0 is no value. */
 		"6\n",
+		{ "1", "2" }, "2\n",
+	}, {
+		PER_FORK, "N\n",
+		{ "Y", "0", "1\n", "n" },
+		{ "Y\n", "N\n", "Y\n", "N\n" },
+		"N\n",
+		{ "0", "1" }, "Y\n",
+	}, {
+		SEED, "0\n",
+		{ "15", "2147483647", "0x1f", "0" },
+		{ "15\n", "2147483647\n", "31\n", "0\n" },
+		"7\n",
 		{ "1", "2" }, "2\n",
 	}, {
 		DRY_RUN, "N\n",

@@ -102,6 +102,8 @@ const char *dm_get_record(struct dm_record *rec)
 	    (s[0] != 'y' && s[0] != 'n'))
 		return say("last: injected is '%s'", s);
 	rec->injected = s[0];
+	if (!get_count(text, "seed", &rec->seed))
+		return "last: no seed";
 	if (!get_count(text, "alloc-nth", &rec->alloc_nth))
 		return "last: no alloc-nth";
 	if (!get_count(text, "recovery-alloc-nth", &rec->recovery_alloc_nth))

@@ -17,7 +17,7 @@ struct dm_record {
 	unsigned long start, end_addr;
 	int err;
 	char injected;
-	unsigned long alloc_nth, recovery_alloc_nth;
+	unsigned long seed, alloc_nth, recovery_alloc_nth;
 	char recovery_alloc_failed;
 	char recovery[16];
 	char class[16];
