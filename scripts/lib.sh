@@ -365,6 +365,21 @@ try()
 	fi
 }
 
+# shard WORD...: the words of the part SHARD=I/N, a line each. All, if it is not set.
+shard()
+{
+	local part of nr=0 word
+
+	[[ ${SHARD:=1/1} =~ ^([1-9][0-9]{0,5})/([1-9][0-9]{0,5})$ ]] || die "SHARD=$SHARD is no part; say I/N, such as 1/2"
+	part=${BASH_REMATCH[1]} of=${BASH_REMATCH[2]}
+	[ "$part" -le "$of" ] || die "SHARD=$SHARD: there are $of parts"
+	[ "$of" -le $# ] || die "SHARD=$SHARD: there is not something for each part, but $# in all"
+	for word; do
+		nr=$((nr % of + 1))
+		[ "$nr" != "$part" ] || echo "$word"
+	done
+}
+
 # The last line of a command that add_up() can run, and its exit code.
 sum_up()
 {
