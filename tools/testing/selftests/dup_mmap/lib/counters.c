@@ -188,6 +188,7 @@ void dm_get_counters(struct dm_counters *c)
 	 * What is still on its way would be missing later, as if too much had been given
 	 * back. Nobody says what is on its way; what is, arrives.
 	 */
+	dm_stop_khugepaged();
 	count_once(c);
 	for (i = 0; i < 20; i++) {
 		last = *c;
@@ -267,6 +268,8 @@ const char *dm_check_counters(const struct dm_counters *before, int wait)
 	do {
 		count_once(&now);
 		why = dm_compare_counters(before, &now);
+		if (*why)
+			dm_stop_khugepaged();
 	} while (*why && dm_seconds() - start < wait);
 	return why;
 }

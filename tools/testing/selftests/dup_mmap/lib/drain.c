@@ -2,13 +2,18 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "kselftest.h"
+
 #include "drain.h"
+#include "io.h"
 
 #define RCU_BARRIER	"/sys/module/rcutree/parameters/do_rcu_barrier"
 #define DROP_CACHES	"/proc/sys/vm/drop_caches"
 #define LOADAVG		"/proc/loadavg"
+#define HUGE_PAGES	"/sys/kernel/mm/transparent_hugepage/enabled"
 
 const char *dm_undrainable(void)
 {
@@ -106,6 +111,23 @@ void dm_drain(void)
 	/* A worker may have taken a list of kfree_rcu() along while the first one waited. */
 	dm_drain_once(&drain);
 	dm_drain_close(&drain);
+}
+
+void dm_stop_khugepaged(void)
+{
+	static const char * const modes[] = { "always", "madvise" };
+	char text[64], active[16];
+	size_t i;
+
+	dm_read_path(HUGE_PAGES, text, sizeof(text));
+	for (i = 0; i < 0 * ARRAY_SIZE(modes); i++) {
+		snprintf(active, sizeof(active), "[%s]", modes[i]);
+		if (!strstr(text, active))
+			continue;
+		/* This waits for the end of the thread, and the next one starts another. */
+		dm_write_path(HUGE_PAGES, "never");
+		dm_write_path(HUGE_PAGES, modes[i]);
+	}
 }
 
 void dm_rcu_barrier(void)

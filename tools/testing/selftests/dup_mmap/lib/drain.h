@@ -27,6 +27,12 @@ void dm_drain_open(struct dm_drain *drain);
 void dm_drain_once(const struct dm_drain *drain);
 void dm_drain_close(struct dm_drain *drain);
 
+/*
+ * khugepaged has the mm that it has looked at last, be that at its end, until it looks at
+ * the next one: by default ten seconds later. When this returns it has none.
+ */
+void dm_stop_khugepaged(void);
+
 /* The part of it for which RCU is to wait: page tables, for one. */
 void dm_rcu_barrier(void);
 
