@@ -56,7 +56,6 @@ static const char *race(const char *what, const char *recovery)
 		return why;
 	why = let_in(what, swap);
 	ended = dm_end_scene(false);
-	dm_swap_off();
 	dm_clean_scene();
 	return *why ? why : ended;
 }

@@ -51,8 +51,6 @@ static void begin(struct __test_metadata *_metadata, struct dm_saved *saved,
 static void put_back(const struct dm_saved *saved)
 {
 	/* Before anything that a held fork would keep waiting. */
-	dm_let_victim_go();
-	dm_swap_off();
 	dm_clean_scene();
 	dm_restore(saved);
 	dm_trace_end();
@@ -175,6 +173,8 @@ static int reach_main(int argc, char **argv)
 	dm_with_room_above(argv);
 	dm_skip_unless_available();
 	dm_skip_unless_countable(&cgroup);
+	if (!dm_share_scene())
+		ksft_exit_fail_msg("no memory\n");
 	for (i = 0; i < ARRAY_SIZE(seen_elsewhere); i++) {
 		most[1 + 2 * i] = "-V";
 		most[2 + 2 * i] = seen_elsewhere[i];

@@ -13,6 +13,7 @@
 #include "io.h"
 #include "ksm.h"
 #include "scene.h"
+#include "swap.h"
 #include "tasks.h"
 
 struct dm_scene *dm_scene;
@@ -38,16 +39,30 @@ bool dm_has_pages(void)
 	return dm_left() || dm_scene->stay.at < DM_AT_AFTER;
 }
 
+bool dm_share_scene(void)
+{
+	void *p;
+
+	if (dm_scene)
+		return true;
+	p = mmap(NULL, sizeof(*dm_scene), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		 -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	dm_scene = p;
+	return true;
+}
+
 const char *dm_make_scene(const char *recovery, enum dm_at at,
 			  const struct dm_cgroup *cgroup)
 {
 	struct dm_scene *s;
 	int i;
 
-	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (s == MAP_FAILED)
+	if (!dm_share_scene())
 		return "no memory";
-	dm_scene = s;
+	s = dm_scene;
+	memset(s, 0, sizeof(*s));
 	s->stay = (struct dm_stay){ .at = at, .recovery = recovery, .point = DM_VM_AREA_DUP };
 	s->cgroup = cgroup;
 	s->page = sysconf(_SC_PAGESIZE);
@@ -64,8 +79,21 @@ const char *dm_make_scene(const char *recovery, enum dm_at at,
 	return dm_map_pages(DM_V_SHARED, DM_V_PAGES) ? "" : "no memory";
 }
 
+static bool victim_is_gone(void *arg)
+{
+	char state = dm_state_of(dm_scene->victim);
+
+	return state == '?' || state == 'Z' || state == 'X';
+}
+
 void dm_clean_scene(void)
 {
+	dm_let_victim_go();
+	if (dm_scene && dm_scene->victim > 0) {
+		kill(dm_scene->victim, SIGKILL);
+		dm_wait_until(victim_is_gone, NULL);
+	}
+	dm_swap_off();
 	unlink(DM_CODE_FILE);
 	/* KSM has the mms of those that have ended, until it looks at them again. */
 	dm_unmerge();
@@ -203,6 +231,7 @@ static const char *end_victim(bool killed)
 		why = "the fork that was let go does not return";
 	}
 	waitpid(s->victim, &status, 0);
+	s->victim = 0;
 	if (*why)
 		return why;
 	if (s->main.why[0])

@@ -47,6 +47,8 @@ bool dm_parent_is_free(void);
 /* The child still has the pages that it has copied. */
 bool dm_has_pages(void);
 
+/* For main(), so that who cleans up after a test knows of its processes. */
+bool dm_share_scene(void);
 /* "" or why there is none. */
 const char *dm_make_scene(const char *recovery, enum dm_at at,
 			  const struct dm_cgroup *cgroup);
@@ -64,7 +66,10 @@ void dm_let_victim_go(void);
  * Lets it go: the parent is as it was, or was killed, and all end. "" or what is wrong.
  */
 const char *dm_end_scene(bool killed);
-/* What it has left in the file system and with KSM, when its processes have ended. */
+/*
+ * What it has left: a fork that is held, the swap, a file, and what KSM has of processes
+ * that have ended. swapoff would find a child that is still to be taken apart.
+ */
 void dm_clean_scene(void);
 
 #endif /* DM_SCENE_H */
