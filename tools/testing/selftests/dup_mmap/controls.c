@@ -5,6 +5,7 @@
  * which must not look fine. Files of the kernel are replaced by others that are
  * mounted over them, in a mount namespace of the test's own.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/mempolicy.h>
@@ -12,9 +13,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "dup_mmap.h"
 #include "harness.h"
@@ -656,6 +660,77 @@ TEST_F_TIMEOUT(kept, each_counter, 120)
 }
 
 /* What was another process's goes with it, and no more than that. */
+#define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
+
+/* How often it has slept; -1: there is none. */
+static long khugepaged_sleeps(void)
+{
+	static char text[4096], path[300], *p;
+	static const char key[] = "\nvoluntary_ctxt_switches:";
+	struct dirent *e;
+	DIR *d = opendir("/proc");
+	long n = -1;
+
+	while (d && n < 0 && (e = readdir(d))) {
+		snprintf(path, sizeof(path), "/proc/%s/status", e->d_name);
+		if (dm_read_path(path, text, sizeof(text)) <= 0 ||
+		    strncmp(text, "Name:\tkhugepaged\n", 17))
+			continue;
+		p = strstr(text, key);
+		n = p ? atol(p + strlen(key)) : -1;
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* More often than other processes have huge pages that there could be. */
+static bool has_come_far(void *since)
+{
+	return khugepaged_sleeps() - *(long *)since > 300;
+}
+
+/*
+ * By khugepaged, which has come to the mm of a process and goes no further: that is not
+ * there any more, and counts neither before nor afterwards.
+ */
+TEST_F(kept, by_khugepaged)
+{
+	static struct dm_counters before, now;
+	size_t len = 16ul << 30;
+	char pages[32], sleep[32];
+	long since;
+	pid_t pid;
+	char *p;
+
+	if (access(KHUGEPAGED "full_scans", F_OK))
+		SKIP(return, "no khugepaged (CONFIG_TRANSPARENT_HUGEPAGE)");
+	dm_read_path(KHUGEPAGED "pages_to_scan", pages, sizeof(pages));
+	dm_read_path(KHUGEPAGED "scan_sleep_millisecs", sleep, sizeof(sleep));
+	dm_get_counters(&before);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (p == MAP_FAILED || madvise(p, len, MADV_HUGEPAGE))
+			_exit(1);
+		pause();
+	}
+	ASSERT_EQ(0, dm_write_path(KHUGEPAGED "pages_to_scan", "1"));
+	ASSERT_EQ(0, dm_write_path(KHUGEPAGED "scan_sleep_millisecs", "1"));
+	since = khugepaged_sleeps();
+	ASSERT_GE(since, 0);
+	EXPECT_TRUE(dm_wait_until(has_come_far, &since));
+	ASSERT_EQ(0, dm_write_path(KHUGEPAGED "scan_sleep_millisecs", "3600000"));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	dm_get_counters(&now);
+	dm_write_path(KHUGEPAGED "pages_to_scan", pages);
+	dm_write_path(KHUGEPAGED "scan_sleep_millisecs", sleep);
+	EXPECT_STREQ("", dm_compare_counters(&before, &now));
+}
+
 TEST_F_TIMEOUT(kept, by_a_process_that_ends, 120)
 {
 	struct dm_counters with, now, less;

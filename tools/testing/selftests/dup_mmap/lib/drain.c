@@ -120,7 +120,7 @@ void dm_stop_khugepaged(void)
 	size_t i;
 
 	dm_read_path(HUGE_PAGES, text, sizeof(text));
-	for (i = 0; i < 0 * ARRAY_SIZE(modes); i++) {
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
 		snprintf(active, sizeof(active), "[%s]", modes[i]);
 		if (!strstr(text, active))
 			continue;
