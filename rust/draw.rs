@@ -28,7 +28,7 @@ const SEEDS: u64 = 1 << 31;
 enum Place {
     /// Before the first VMA.
     Before(Point),
-    /// At the VMA of this ordinal, among those that the rule selects.
+    /// At the VMA of this ordinal; of a rule that is for one VMA always 0.
     Vma(u32, Point),
     /// Behind the last VMA.
     Behind(Point),

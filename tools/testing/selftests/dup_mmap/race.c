@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * No kselftest: one outsider comes by the child of a fork that is held, at the place
- * where the kernel dies if that is left as Linux 6.8 to 6.12 left it. scripts/check-race
- * expects it to.
+ * No kselftest: runs one outsider while a failed fork is held where the kernel dies of
+ * it, if the child is left as Linux 6.8 to 6.13 left it. scripts/check-race expects the
+ * kernel to die.
  *
  *	race swapoff|uprobe RECOVERY
  *

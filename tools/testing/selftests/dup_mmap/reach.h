@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Who comes by the child of a fork that has failed, before its mm is gone. The module
- * holds the fork at each place in turn. The outsider either finds nothing or waits for a
- * lock, until the fork is let go.
+ * Code that can reach the child of a failed fork before its mm is gone. The module holds
+ * the fork at each place in turn. Code that takes the child's mmap lock waits for it, or
+ * finds an empty tree. Code that comes from a page needs no mmap lock: it must do its work
+ * in the child as long as the child has the page mapped.
  *
- * With recovery=xa-zero, which is what Linux 6.8 to 6.19 did, they do find something,
- * and go away because the mm says that it is unstable. With xa-zero-bare it does not
- * say so, and some of them die: race sends these.
+ * With recovery=xa-zero, as in Linux 6.14 to 6.19, it finds VMAs and backs off, since the
+ * mm says that it is unstable. With xa-zero-bare the mm does not say so, and the kernel
+ * dies of some of it: the program race runs that.
  *
- * This is what the programs have in common that do so. Each is for one way to come by it.
+ * This header has what the reach programs share. Each program is for one way to the child.
  */
 #ifndef REACH_H
 #define REACH_H
