@@ -77,6 +77,7 @@ const char *dm_get_maps_and_flags(struct dm_maps *maps)
 			vma->dontcopy = strstr(line, " dc");
 			vma->wipeonfork = strstr(line, " wf");
 			vma->account = strstr(line, " ac");
+			snprintf(vma->flags, sizeof(vma->flags), "%s", line + strlen("VmFlags: "));
 			vma = NULL;
 		} else if (parse_vma(line, &v)) {
 			if (i == maps->nr || maps->vma[i].start != v.start ||

@@ -15,6 +15,7 @@ struct dm_vma {
 	unsigned long start, end;
 	bool dontcopy, wipeonfork, account;
 	bool no_access;		/* PROT_NONE */
+	char flags[64];		/* as smaps has them: "rd wr mr mw me ac" */
 	char name[64];
 };
 

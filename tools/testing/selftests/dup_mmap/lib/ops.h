@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Operations on an address space, read from bytes: any bytes are some operations. */
+#ifndef DM_OPS_H
+#define DM_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One operation, as it is in the bytes. */
+struct dm_op {
+	uint8_t what;		/* which one */
+	uint8_t how;		/* protection, advice, flags: each takes what it needs */
+	uint8_t at, len;	/* in pages, or in parts of a huge page */
+	uint8_t to;		/* for those that need a second place */
+};
+
+#define DM_MAX_OPS	128
+
+/*
+ * What it takes to carry them out, a file to map and one to read content from; and to say
+ * what they are. In the process that does so: what the files have in memory goes with it.
+ */
+const char *dm_ops_begin(void);
+
+/* Where they work: below everything else of a program that is position independent. */
+char *dm_ops_start(void);
+char *dm_ops_end(void);
+/* Some address in between. */
+char *dm_ops_at(uint8_t where);
+
+/*
+ * Carries it out; one that the kernel refuses is none. It may come back in another
+ * process, a child of this one; this one then never comes back.
+ */
+void dm_do_op(const struct dm_op *op);
+/* Before the process ends: those that it has forked beside it are gone. */
+void dm_ops_done(void);
+
+/* In a static buffer, as a line to read: "madvise(0x4003000, 2 pages, MADV_DONTFORK)". */
+const char *dm_op_text(const struct dm_op *op);
+
+#endif /* DM_OPS_H */
