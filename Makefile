@@ -97,7 +97,7 @@ help:
 	@echo 'make quick            all tests on User Mode Linux, within a minute [FLAVOUR=lean|debug]'
 	@echo 'make check            all tests on um, x86_64 and arm64, with the debug kernels'
 	@echo 'make kselftest T=name one of them, on one architecture'
-	@echo 'make soak             hours of it: 100,000 failed forks, 100,000 values for each file'
+	@echo 'make soak             hours: a million failed forks and address spaces; SHARD=I/N is a part of it'
 	@echo 'make bench            what fork() costs, in instructions: tables, plots, a page'
 	@echo 'make bench-check      has one of its ratios become worse than it was'
 	@echo 'make report           all results and the timeline of a failed fork, on one page'
