@@ -55,6 +55,12 @@ mutants:
 check-64k:
 	@ARCH=arm64 FLAVOUR=debug-64k scripts/kselftest
 
+# Never undone: in a guest of its own.
+check-lockdown:
+	@FLAVOUR=lean-lockdown scripts/demo build
+	@FLAVOUR=lean-lockdown scripts/vm --name lockdown --run \
+		'modprobe dup_mmap_recovery && /kselftest/dup_mmap/lockdown.sh'
+
 check-race:
 	@scripts/check-race
 
@@ -107,6 +113,7 @@ help:
 	@echo 'make mutants          do the tests notice mistakes made on purpose, one at a time'
 	@echo 'make check-race       swapoff and uprobes kill a kernel without the fix, and not with it'
 	@echo 'make check-64k        the tests on arm64 with pages of 64 kB'
+	@echo 'make check-lockdown   what a kernel that is locked down lets root do'
 	@echo 'make kernel           build the patched kernel [FLAVOUR=lean|debug]'
 	@echo 'make                  the module only, for a kernel built already [KDIR=]'
 	@echo 'make modules_install  install that module for KDIR'
@@ -121,4 +128,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check quick \
-	mutants check-64k check-race bench bench-check report compile-fail controls kselftest soak kunit rustdoc lint patches-check help
+	mutants check-64k check-lockdown check-race bench bench-check report compile-fail controls kselftest soak kunit rustdoc lint patches-check help
