@@ -174,7 +174,7 @@ static void check_seeds(struct __test_metadata *_metadata, int only, int one, in
 
 TEST_F(per_fork, a_seed_draws_a_step)
 {
-	check_seeds(_metadata, -1, -1, dm_long_form() ? 4000 : 200);
+	check_seeds(_metadata, -1, -1, dm_long_form() ? 4000 : 40);
 }
 
 TEST_F(per_fork, among_those_of_a_point)
@@ -186,7 +186,7 @@ TEST_F(per_fork, among_those_of_a_point)
 
 	for (i = 0; i < ARRAY_SIZE(points); i++) {
 		ASSERT_EQ(0, dm_write(DM_FAIL "point", dm_points[points[i]].name));
-		check_seeds(_metadata, points[i], -1, 25);
+		check_seeds(_metadata, points[i], -1, 8);
 	}
 }
 
@@ -197,14 +197,14 @@ TEST_F(per_fork, among_those_of_a_vma)
 
 	ASSERT_GT(index, 0);
 	ASSERT_EQ(0, number(DM_FAIL "vma-index", index - 1));
-	check_seeds(_metadata, -1, index - 1, 25);
+	check_seeds(_metadata, -1, index - 1, 8);
 	/* The child does not get this one: one step. */
 	ASSERT_EQ(0, number(DM_FAIL "vma-index", index));
 	check_seeds(_metadata, -1, index, 5);
 	ASSERT_EQ(0, dm_write(DM_FAIL "vma-index", "-1"));
 	snprintf(addr, sizeof(addr), "%#lx", maps.vma[index + 1].start);
 	ASSERT_EQ(0, dm_write(DM_FAIL "vma-addr", addr));
-	check_seeds(_metadata, -1, index + 1, 25);
+	check_seeds(_metadata, -1, index + 1, 8);
 	/* None of this process. */
 	ASSERT_EQ(0, dm_write(DM_FAIL "vma-addr", "1"));
 	ASSERT_EQ(0, dm_write(DM_FAIL "times", "1"));
