@@ -100,7 +100,7 @@ patches-check:
 help:
 	@echo 'make demo             from nothing to a fork that fails and is recovered, in a VM'
 	@echo 'make vm               a shell in that VM, module loaded'
-	@echo 'make quick            all tests on User Mode Linux, within a minute [FLAVOUR=lean|debug]'
+	@echo 'make quick            all tests on User Mode Linux, in two minutes [FLAVOUR=lean|debug]'
 	@echo 'make check            all tests on um, x86_64 and arm64, with the debug kernels'
 	@echo 'make kselftest T=name one of them, on one architecture'
 	@echo 'make soak             hours: a million failed forks and address spaces; SHARD=I/N is a part of it'

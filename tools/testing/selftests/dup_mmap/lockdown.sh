@@ -67,7 +67,8 @@ result $? "no setting can be read or written"
 ! fail-fork true > "$tmp/out" 2>&1 && grep -q 'locked down' "$tmp/out"
 result $? "fail-fork says why it does nothing"
 
-rmmod "$module" && ! insert > "$tmp/out" 2>&1 && [ ! -d "$dir" ]
+rmmod "$module" && ! insert > "$tmp/out" 2>&1 && [ ! -d "$dir" ] &&
+	dmesg | grep -q 'Lockdown: .*: unsigned module loading is restricted'
 result $? "the module is refused"
 
 finish

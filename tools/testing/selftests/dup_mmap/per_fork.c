@@ -177,6 +177,11 @@ TEST_F(per_fork, a_seed_draws_a_step)
 	check_seeds(_metadata, -1, -1, dm_long_form() ? 4000 : 40);
 }
 
+static int few(void)
+{
+	return dm_long_form() ? 25 : 8;
+}
+
 TEST_F(per_fork, among_those_of_a_point)
 {
 	static const enum dm_point points[] = {
@@ -186,7 +191,7 @@ TEST_F(per_fork, among_those_of_a_point)
 
 	for (i = 0; i < ARRAY_SIZE(points); i++) {
 		ASSERT_EQ(0, dm_write(DM_FAIL "point", dm_points[points[i]].name));
-		check_seeds(_metadata, points[i], -1, 8);
+		check_seeds(_metadata, points[i], -1, few());
 	}
 }
 
@@ -197,14 +202,14 @@ TEST_F(per_fork, among_those_of_a_vma)
 
 	ASSERT_GT(index, 0);
 	ASSERT_EQ(0, number(DM_FAIL "vma-index", index - 1));
-	check_seeds(_metadata, -1, index - 1, 8);
+	check_seeds(_metadata, -1, index - 1, few());
 	/* The child does not get this one: one step. */
 	ASSERT_EQ(0, number(DM_FAIL "vma-index", index));
 	check_seeds(_metadata, -1, index, 5);
 	ASSERT_EQ(0, dm_write(DM_FAIL "vma-index", "-1"));
 	snprintf(addr, sizeof(addr), "%#lx", maps.vma[index + 1].start);
 	ASSERT_EQ(0, dm_write(DM_FAIL "vma-addr", addr));
-	check_seeds(_metadata, -1, index + 1, 8);
+	check_seeds(_metadata, -1, index + 1, few());
 	/* None of this process. */
 	ASSERT_EQ(0, dm_write(DM_FAIL "vma-addr", "1"));
 	ASSERT_EQ(0, dm_write(DM_FAIL "times", "1"));

@@ -19,7 +19,7 @@ addresses()
 clean_up()
 {
 	echo 1 > "$dir/reset"
-	echo rust > "$dir/recovery"
+	echo "$recovery" > "$dir/recovery"
 	[ ! -d "$instance" ] || rmdir "$instance"
 }
 
@@ -27,6 +27,7 @@ clean_up()
 addresses < /proc/kallsyms | grep -q . || skip_all "the kernel's addresses look like a process's here"
 mkdir "$instance" 2> /dev/null || skip_all "no $instance (CONFIG_TRACING)"
 begin 4
+recovery=$(sed 's/.*\[\(.*\)\].*/\1/' "$dir/recovery")
 
 # In a shell that asks for it, and ends with its fork's failure.
 fork()
@@ -38,15 +39,14 @@ fork()
 [ $(($(cat /proc/sys/kernel/tainted) >> 18 & 1)) = 1 ]
 result $? "the kernel is tainted as one that is tested"
 
-mark="$0: $$"
-echo "$mark" > /dev/kmsg
+echo "$here: $$" > /dev/kmsg
 echo 1 > "$instance/events/dup_mmap_recovery/enable"
 echo Y > "$dir/fail_dup_mmap/task-filter"
 # A line; the fault attribute's other one is a stack dump, as the kernel makes it.
 echo 1 > "$dir/fail_dup_mmap/verbose"
 echo 100 > "$dir/fail_dup_mmap/probability"
-for recovery in xa-zero upstream rust; do
-	echo "$recovery" > "$dir/recovery"
+for used in xa-zero upstream rust; do
+	echo "$used" > "$dir/recovery"
 	sed 's/[ \t].*//' "$dir/points" | grep '^[a-z]' > "$tmp/points"
 	while read -r point; do
 		echo "$point" > "$dir/fail_dup_mmap/point"
@@ -67,11 +67,13 @@ for file in points last stats log steps hold/held hold/observe recovery hold/at;
 	cat "$dir/$file"
 done > "$tmp/said"
 cat "$instance/trace" >> "$tmp/said"
-dmesg | sed "1,/$$\$/d" >> "$tmp/said"
+dmesg | sed "1,/: $$\$/d" > "$tmp/log"
+cat "$tmp/log" >> "$tmp/said"
 echo all > "$dir/hold/release"
 wait
 
-[ -s "$tmp/held" ] && [ "$(grep -c . "$dir/log")" -gt 20 ] && grep -q 'recovered:' "$instance/trace"
+[ -s "$tmp/held" ] && [ "$(grep -c . "$dir/log")" -gt 20 ] &&
+	grep -q 'recovered:' "$instance/trace" && grep -q "$module: FAULT_INJECTION" "$tmp/log"
 result $? "forks have failed, and one was held"
 addresses < "$tmp/said" > "$tmp/out"
 [ ! -s "$tmp/out" ]

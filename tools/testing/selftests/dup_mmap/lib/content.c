@@ -7,7 +7,10 @@
 #include "maps.h"
 #include "say.h"
 
-/* Through /proc/self/mem, which asks for little. Those that it does not read are left out. */
+/*
+ * /proc/self/mem reads pages whatever their protection. One that it does not read is left
+ * out from then on.
+ */
 static bool sum_up(struct dm_content *c)
 {
 	static unsigned long long words[1 << 13];

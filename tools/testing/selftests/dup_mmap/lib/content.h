@@ -15,7 +15,7 @@ struct dm_content {
 	unsigned long long sum;	/* of the pages that are there and can be read */
 };
 
-/* To begin with; looks at no page that is not there, and so brings none. */
+/* Reads the pages that are there, and brings no other one in. */
 const char *dm_take_content(struct dm_content *c, char *start, char *end);
 /* The same pages have the same content still. */
 const char *dm_check_content(struct dm_content *c);

@@ -8,9 +8,14 @@
 
 #include "fork.h"
 
+pid_t dm_bare_fork(void)
+{
+	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
 pid_t dm_fork(int *err)
 {
-	long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	pid_t pid = dm_bare_fork();
 
 	if (!pid)
 		syscall(SYS_exit_group, 0);
@@ -21,7 +26,7 @@ pid_t dm_fork(int *err)
 int dm_fork_run(int (*fn)(void *arg), void *arg)
 {
 	int status;
-	long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	pid_t pid = dm_bare_fork();
 
 	if (!pid)
 		syscall(SYS_exit_group, fn(arg));

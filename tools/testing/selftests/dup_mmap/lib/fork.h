@@ -5,7 +5,9 @@
 
 #include <sys/types.h>
 
-/* fork() without a C library around it; the child leaves at once. */
+/* fork() without a C library around it: what fork() returns, and errno. */
+pid_t dm_bare_fork(void);
+/* The same; the child leaves at once. */
 pid_t dm_fork(int *err);
 /* The same, and the child's exit status is what fn(arg) returns. */
 int dm_fork_run(int (*fn)(void *arg), void *arg);

@@ -12,6 +12,8 @@
 #define DM_FAIL		"fail_dup_mmap/"
 #define DM_HOLD		"hold/"
 
+#define DM_HUGE_SIZE	"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
+
 /* Of a file of the module, in a static buffer. */
 const char *dm_path(const char *name);
 

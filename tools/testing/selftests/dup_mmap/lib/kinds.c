@@ -18,6 +18,7 @@
 #include "kselftest.h"
 
 #include "counters.h"
+#include "fork.h"
 #include "io.h"
 #include "kinds.h"
 #include "layouts.h"
@@ -56,7 +57,7 @@ static size_t huge_page_size(void)
 
 static size_t thp_size(void)
 {
-	long size = dm_read_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
+	long size = dm_read_number(DM_HUGE_SIZE);
 
 	return size > 0 ? size : 0;
 }
@@ -153,7 +154,7 @@ static const char *pin(struct dm_layout *l)
 static pid_t start_reader(int uffd)
 {
 	struct uffd_msg msg;
-	long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	pid_t pid = dm_bare_fork();
 
 	if (pid)
 		return pid;

@@ -5,7 +5,6 @@
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -16,6 +15,7 @@
 
 #include "kselftest.h"
 
+#include "fork.h"
 #include "io.h"
 #include "ops.h"
 #include "say.h"
@@ -39,7 +39,6 @@
 #define NR_PAGES	256
 #define NR_HUGE		4	/* behind it, so many of this size, */
 #define PARTS		8	/* each in so many parts */
-#define HUGE_SIZE	"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 #define MAX_HUGE	(2ul << 20)
 #define MAX_FORKS	4
 #define FILE_PAGES	64
@@ -98,7 +97,7 @@ char *dm_ops_at(uint8_t where)
 
 const char *dm_ops_begin(void)
 {
-	long size = dm_read_number(HUGE_SIZE);
+	long size = dm_read_number(DM_HUGE_SIZE);
 
 	page = sysconf(_SC_PAGESIZE);
 	/* With large pages that is hundreds of megabytes: then it is an area like the other. */
@@ -142,9 +141,8 @@ static int anon_kind(const struct dm_op *op)
 }
 
 /*
- * Linux takes a growing VMA's new pages for accounted even if the VMA is not, as one that
- * cannot be written to, and never gives them back (acct_stack_growth(), 7.3). That has
- * nothing to do with fork.
+ * A VMA that grows is accounted here. Else Linux 7.3 charges its new pages, in
+ * acct_stack_growth(), and never gives them back, with or without a fork.
  */
 static int anon_prot_of(const struct dm_op *op)
 {
@@ -344,11 +342,11 @@ static bool is_inherited(const struct dm_op *op)
 /* Runs beside this process until that is done. False: it does not. */
 static bool fork_beside(void (*what)(int arg), int arg)
 {
-	long pid;
+	pid_t pid;
 
 	if (nr_beside == MAX_FORKS)
 		return false;
-	pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	pid = dm_bare_fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
@@ -425,11 +423,11 @@ static void do_fork_beside(const struct dm_op *op)
 static void do_go_on_in_child(const struct dm_op *op)
 {
 	int status;
-	long pid;
+	pid_t pid;
 
 	if (depth == MAX_FORKS)
 		return;
-	pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	pid = dm_bare_fork();
 	if (pid < 0)
 		return;
 	if (!pid) {
@@ -462,7 +460,7 @@ static void do_seal(const struct dm_op *op)
 static const struct {
 	const char *name;
 	void (*fn)(const struct dm_op *op);
-	unsigned int weight;	/* a fork takes as long as a hundred others */
+	unsigned int weight;	/* forks take much longer than the others */
 } ops[] = {
 	{ "mmap", do_map, 12 },
 	{ "mmap of a file", do_map_file, 6 },

@@ -3,7 +3,6 @@
 #ifndef DM_OPS_H
 #define DM_OPS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +17,8 @@ struct dm_op {
 #define DM_MAX_OPS	128
 
 /*
- * What it takes to carry them out, a file to map and one to read content from; and to say
- * what they are. In the process that does so: what the files have in memory goes with it.
+ * Before anything else here: makes a file to map and one to read content from. A process
+ * that carries out operations calls it itself, so that the files end with it.
  */
 const char *dm_ops_begin(void);
 
@@ -30,11 +29,11 @@ char *dm_ops_end(void);
 char *dm_ops_at(uint8_t where);
 
 /*
- * Carries it out; one that the kernel refuses is none. It may come back in another
- * process, a child of this one; this one then never comes back.
+ * Carries it out. That the kernel refuses it is no error. It may fork and return in the
+ * child only; the parent then waits for the child and exits.
  */
 void dm_do_op(const struct dm_op *op);
-/* Before the process ends: those that it has forked beside it are gone. */
+/* Ends the children that run beside this process, and waits for them. */
 void dm_ops_done(void);
 
 /* In a static buffer, as a line to read: "madvise(0x4003000, 2 pages, MADV_DONTFORK)". */

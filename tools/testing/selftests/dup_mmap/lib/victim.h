@@ -27,7 +27,6 @@ enum {
 #define DM_V_PAGES	4	/* of each but the last two */
 #define DM_HUGE		((char *)(32ul << 20))
 #define DM_HUGE_MAX	(32ul << 20)
-#define DM_HUGE_SIZE	"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 
 /* What only some tests need: bits. */
 enum dm_with {
