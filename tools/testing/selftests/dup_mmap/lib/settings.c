@@ -49,6 +49,11 @@ bool dm_is_um(void)
 	return strstr(text, "User Mode Linux");
 }
 
+bool dm_in_full(void)
+{
+	return dm_long_form() || dm_is_um();
+}
+
 const char *dm_unavailable(void)
 {
 	static const char * const needed[] = {

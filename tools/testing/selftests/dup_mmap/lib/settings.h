@@ -14,6 +14,12 @@
 /* Asked for by DUP_MMAP_LONG in the environment. */
 bool dm_long_form(void);
 
+/*
+ * Whether to try all that there is: in the long form, and on User Mode Linux. An emulated
+ * machine takes ten times as long, and tries in the short form what may depend on it.
+ */
+bool dm_in_full(void);
+
 /* User Mode Linux. */
 bool dm_is_um(void);
 
