@@ -8,6 +8,10 @@
 
 bool dm_loaded(void);
 bool dm_load(void);
+/* The file of it, or NULL. */
+const char *dm_module_file(void);
+/* From that file: 0 or an errno. */
+int dm_load_file(const char *path);
 /* 0 or an errno. Waits for the forks that are under way, in delete_module(). */
 int dm_unload(void);
 /* By a process of its own, which ends with that errno. */
