@@ -30,6 +30,7 @@
 #define FEW		1000ul
 #define MANY		100000ul
 #define MANY_UM		1000000ul	/* it is fast there */
+#define NR_UM		4		/* processes */
 
 enum aim { STEPS, ALLOCATIONS, NR_PHASES };
 
@@ -199,11 +200,15 @@ static void print_workers(void)
 /* Waits until so many processes are done; forks itself whenever one has news. */
 static const char *wait_for(int nr, bool meddle)
 {
-	/* Half of the time nowhere, as it is slow: a tick of the clock at least. */
+	/*
+	 * Half of the time nowhere, as it is slow: a tick of the clock at least. The long
+	 * form has so many forks that one in forty can be held.
+	 */
 	static const char * const at[] = {
 		"none", "before-recovery", "none", "parent-unlocked", "none",
 		"after-recovery", "none", "after-unlock", "none", "pinned",
 	};
+	unsigned int nr_at = ARRAY_SIZE(at) * (dm_long_form() ? 20 : 1), next;
 	static unsigned int news;
 	int err, status;
 	char c, nth[16];
@@ -232,10 +237,11 @@ static const char *wait_for(int nr, bool meddle)
 		if (!meddle)
 			continue;
 		snprintf(nth, sizeof(nth), "%u", news % 5);
+		next = news / 2 % nr_at;
 		if (dm_write("recovery", news % 2 ? "upstream" : "rust") ||
 		    dm_write(DM_FAIL "recovery-alloc-nth", nth) ||
 		    dm_write(DM_HOLD "timeout-ms", "1") ||
-		    dm_write(DM_HOLD "at", at[news / 2 % ARRAY_SIZE(at)]))
+		    dm_write(DM_HOLD "at", next < ARRAY_SIZE(at) ? at[next] : "none"))
 			return "a setting is refused";
 	}
 	return "";
@@ -309,6 +315,9 @@ int main(int argc, char **argv)
 	dm_skip_unless_available();
 	ksft_print_header();
 	nr_workers = sysconf(_SC_NPROCESSORS_ONLN);
+	/* Small ones too, where a CPU is all that there is. */
+	if (dm_is_um() && dm_long_form())
+		nr_workers = NR_UM;
 	if (nr_workers > MAX_WORKERS)
 		nr_workers = MAX_WORKERS;
 	workers = mmap(NULL, sizeof(*workers) * MAX_WORKERS + sizeof(*enough),
