@@ -70,6 +70,9 @@ kselftest:
 soak:
 	@scripts/soak
 
+coverage:
+	@scripts/coverage
+
 bench:
 	@scripts/bench
 
@@ -111,6 +114,7 @@ help:
 	@echo 'make compile-fail     does what must not compile fail to'
 	@echo 'make controls         does each check report what it is there to report'
 	@echo 'make mutants          do the tests notice mistakes made on purpose, one at a time'
+	@echo 'make coverage         which regions of the source the tests reach: all, or there is a reason'
 	@echo 'make check-race       swapoff and uprobes kill a kernel without the fix, and not with it'
 	@echo 'make check-64k        the tests on arm64 with pages of 64 kB'
 	@echo 'make check-lockdown   what a kernel that is locked down lets root do'
@@ -128,4 +132,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check quick \
-	mutants check-64k check-lockdown check-race bench bench-check report compile-fail controls kselftest soak kunit rustdoc lint patches-check help
+	mutants check-64k check-lockdown check-race bench bench-check coverage report compile-fail controls kselftest soak kunit rustdoc lint patches-check help

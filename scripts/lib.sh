@@ -102,6 +102,18 @@ arch_vars()
 		[ -f "$TOP/configs/$fragment.config" ] ||
 			die "FLAVOUR=$FLAVOUR is unknown: there is no configs/$fragment.config"
 	done
+	# The files that have dup_mmap() and what its recoveries call.
+	case -$FLAVOUR- in
+	*-coverage-*)
+		local file counters="-fprofile-instr-generate -fcoverage-mapping"
+
+		for file in mmap rmap memory vma_init; do
+			KERNEL_FLAGS+=("CFLAGS_$file.o=$counters")
+		done
+		# As seen from where the kernel is built, so that it is the same in each clone.
+		KERNEL_FLAGS+=("CFLAGS_dup_mmap.o=$counters -include ../../../scripts/coverage.h"
+			DUP_MMAP_COVERAGE="$(sha "$TOP/scripts/coverage.h" | cut -c1-12)") ;;
+	esac
 	# A second node, with half of the memory, for those kernels that move pages to one.
 	case $ARCH-$FLAVOUR in
 	um-*) ;;

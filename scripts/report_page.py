@@ -365,6 +365,23 @@ def of_bench(build):
     return plots, [(arch, list(report.tables(r, facts))) for arch, facts, r in all_runs]
 
 
+def of_coverage(build):
+    """Of each kernel that was built for it: a table of the files, and their annotated lines."""
+    for path in sorted(glob.glob(f"{build}/*/coverage.json")):
+        files = json.loads(read(path))
+        rows, sources = [], []
+        for name, f in files.items():
+            rest = f["regions"] - f["reached"] - f["excepted"]
+            rows.append([name, f["regions"], f["reached"], f["excepted"], rest])
+            lines = []
+            for nr, text in enumerate(f["source"], 1):
+                hit, left, why = f["lines"].get(str(nr), (0, 0, ""))
+                kind = "" if not hit + left else "hit" if not left else "why" if why else "left"
+                lines.append((nr, f"{hit}/{hit + left}" if hit + left else "", kind, text, why))
+            sources.append((name, lines))
+        yield os.path.basename(os.path.dirname(path)), age(path), rows, sources
+
+
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -401,6 +418,12 @@ th:first-child, td:first-child, .words td, .words th { text-align: left; }
 .map i.none, .map i.partial, .map i.all { background: var(--other); color: var(--on); }
 .map i.before { background: var(--grid); }
 .map i.wrong, .map i.differs { background: var(--upstream); color: var(--on); font-weight: 700; }
+.source { line-height: 1.35; }
+.source b { font-weight: 400; display: inline-block; min-width: 5.5em; color: inherit; opacity: .75; }
+.source .left { background: var(--upstream); color: var(--on); }
+.source .why { border-left: 4px solid var(--upstream); }
+.source .hit { border-left: 4px solid var(--rust); }
+.source .left, .source .why, .source .hit { padding-left: .3rem; }
 .no, .missing { color: var(--upstream); }
 .no { font-weight: 600; }
 .missing { border-left: 4px solid; padding-left: .8rem; }
@@ -510,6 +533,24 @@ one. Of each failure: what fork() says, the record, what an observer finds of th
 {% endfor %}
 </section>
 
+<section id="coverage">
+<h2>Regions of the source that the tests reach</h2>
+{% for kernel, when, rows, sources in coverage %}
+<h3>{{ kernel }}, {{ when }}</h3>
+<p>A region runs as a whole or not at all. Beside a line is how many begin there, and how many of these
+have run. Those with a reason are in <code>configs/coverage-exceptions</code>.</p>
+{{ table(["file", "regions", "run", "with a reason", "left"], rows) }}
+{% for name, lines in sources %}
+<details><summary>{{ name }}</summary>
+<pre class="source">{% for nr, n, kind, text, why in lines %}
+<span class="{{ kind }}"{% if why %} title="{{ why }}"{% endif %}><b>{{ nr }} {{ n }}</b>{{ text }}</span>
+{% endfor %}</pre></details>
+{% endfor %}
+{% else %}
+{{ missing("The coverage", "make coverage") }}
+{% endfor %}
+</section>
+
 <section id="sweep">
 <h2>The sweep: every step and allocation of a fork</h2>
 {% if sweeps[1] %}
@@ -548,6 +589,7 @@ SECTIONS = [
     ("differences", "Differences"),
     ("check", "Tests"),
     ("race", "Race"),
+    ("coverage", "Coverage"),
     ("sweep", "Sweep"),
     ("bench", "Cost"),
 ]
@@ -572,6 +614,7 @@ def main():
         check=of_check(build),
         kselftests=of_kselftests(all_kernels),
         race=list(of_race(build)),
+        coverage=list(of_coverage(build)),
         sweeps=of_sweeps(all_kernels),
         plots=plots,
         runs=runs,
