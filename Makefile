@@ -25,7 +25,7 @@ rust-analyzer:
 # What a module build leaves in place; no kernel is needed to remove it.
 clean:
 	rm -rf build/*/module build/*/clippy build/*/selftests build/*/initramfs* build/*/mutants \
-		build/*/compile-fail build/*/controls build/*/rustdoc
+		build/*/compile-fail build/*/controls build/*/rustdoc build/artifacts
 	rm -f Module.symvers modules.order rust-project.json rust/bindings/generated.rs rust/kunit/generated.rs .module-common.o
 	find . -path ./build -prune -o -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o \
 		-name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.rmeta' \) -exec rm -f {} +
@@ -63,6 +63,9 @@ check-lockdown:
 
 check-race:
 	@scripts/check-race
+
+storm:
+	@scripts/storm
 
 kselftest:
 	@scripts/kselftest $(T)
@@ -107,6 +110,7 @@ help:
 	@echo 'make check            all tests on um, x86_64 and arm64, with the debug kernels'
 	@echo 'make kselftest T=name one of them, on one architecture'
 	@echo 'make soak             hours: a million failed forks and address spaces; SHARD=I/N is a part of it'
+	@echo 'make storm            load and unload 1,000 times, on four CPUs, while others do all they can'
 	@echo 'make bench            what fork() costs, in instructions: tables, plots, a page'
 	@echo 'make bench-check      has one of its ratios become worse than it was'
 	@echo 'make report           all results and the timeline of a failed fork, on one page'
@@ -132,4 +136,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check quick \
-	mutants check-64k check-lockdown check-race bench bench-check coverage report compile-fail controls kselftest soak kunit rustdoc lint patches-check help
+	mutants check-64k check-lockdown check-race bench bench-check coverage report compile-fail controls kselftest soak storm kunit rustdoc lint patches-check help

@@ -51,6 +51,7 @@
 #include "lib/trace.h"
 #include "lib/victim.h"
 #include "lib/view.h"
+#include "lib/watchdog.h"
 #include "lib/worker.h"
 
 #endif /* DUP_MMAP_H */

@@ -26,7 +26,7 @@ static const char *is_not_there(void)
 }
 
 /* Until a load has no such allocation any more. "" or what is wrong. */
-static const char *fail_each(const char *path)
+static const char *fail_each(void)
 {
 	unsigned long taint = dm_taint();
 	static char said[256];
@@ -36,7 +36,7 @@ static const char *fail_each(const char *path)
 	for (nth = 1; nth < NR_MOST && !*why; nth++) {
 		if (dm_set_nth(nth))
 			return "fail-nth cannot be written";
-		err = dm_load_file(path);
+		err = dm_insert();
 		left = dm_get_nth();
 		dm_set_nth(0);
 		if (!err) {
@@ -63,16 +63,15 @@ static const char *fail_each(const char *path)
 int main(void)
 {
 	struct dm_counters before;
-	const char *why, *path;
+	const char *why;
 	int err = 0;
 	pid_t pid;
 
 	dm_skip_unless_available();
 	ksft_print_header();
 	dm_skip_unless_countable(&cgroup);
-	path = dm_module_file();
 	/* Its own part of loading it: not what the kernel makes to read it. */
-	why = path ? dm_alloc_begin(&alloc, "do_init_module") : "no " DM_MODULE ".ko";
+	why = *dm_find_module() ? dm_alloc_begin(&alloc, "do_init_module") : "no " DM_MODULE ".ko";
 	if (why) {
 		dm_alloc_end(&alloc);
 		dm_cgroup_leave(&cgroup);
@@ -80,7 +79,7 @@ int main(void)
 	}
 	ksft_set_plan(4);
 	dm_get_counters(&before);
-	why = dm_unload() ? "it cannot be unloaded" : fail_each(path);
+	why = dm_unload() ? "it cannot be unloaded" : fail_each();
 	if (*why)
 		ksft_print_msg("%s\n", why);
 	ksft_print_msg("%d loads failed, and %d did without the allocation\n", nr_failed,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <linux/module.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,41 +18,52 @@ bool dm_loaded(void)
 	return !access(DM_DIR, F_OK);
 }
 
-const char *dm_module_file(void)
-{
-	static char path[256];
-	FILE *f = popen("find /lib/modules -name '" DM_MODULE ".ko*'", "re");
-
-	if (!f)
-		return NULL;
-	if (!fgets(path, sizeof(path), f))
-		path[0] = '\0';
-	pclose(f);
-	path[strcspn(path, "\n")] = '\0';
-	return path[0] ? path : NULL;
-}
-
-int dm_load_file(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
-
-	if (fd < 0)
-		return errno;
-	err = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
-	close(fd);
-	return err;
-}
-
 bool dm_load(void)
 {
 	/* modprobe where it knows the module, else the file itself. */
-	if (system("modprobe " DM_MODULE " 2>/dev/null")) {
-		const char *path = dm_module_file();
+	static const char found[] =
+		"insmod \"$(find /lib/modules -name '" DM_MODULE ".ko*' | head -n 1)\"";
+	int ret = system("modprobe " DM_MODULE " 2>/dev/null");
 
-		if (!path || dm_load_file(path))
-			return false;
-	}
-	return dm_loaded();
+	if (ret)
+		ret = system(found);
+
+	return !ret && dm_loaded();
+}
+
+static char module_file[256];
+
+static int is_module(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	static const char name[] = DM_MODULE ".ko";
+
+	if (type != FTW_F || strncmp(path + ftw->base, name, strlen(name)))
+		return 0;
+	snprintf(module_file, sizeof(module_file), "%s", path);
+	return 1;
+}
+
+const char *dm_find_module(void)
+{
+	if (!module_file[0])
+		nftw("/lib/modules", is_module, 8, FTW_PHYS);
+	return module_file;
+}
+
+int dm_insert(void)
+{
+	size_t len = strlen(dm_find_module());
+	int fd, err = 0, flags = 0;
+
+	if (len < 3 || strcmp(module_file + len - 3, ".ko"))
+		flags = MODULE_INIT_COMPRESSED_FILE;
+	fd = open(module_file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (syscall(SYS_finit_module, fd, "", flags))
+		err = errno;
+	close(fd);
+	return err;
 }
 
 int dm_unload(void)

@@ -8,10 +8,10 @@
 
 bool dm_loaded(void);
 bool dm_load(void);
-/* The file of it, or NULL. */
-const char *dm_module_file(void);
-/* From that file: 0 or an errno. */
-int dm_load_file(const char *path);
+/* Where its file is; "" if there is none. Looked for once. */
+const char *dm_find_module(void);
+/* The same without another process, which might be made to fail: 0 or an errno. */
+int dm_insert(void);
 /* 0 or an errno. Waits for the forks that are under way, in delete_module(). */
 int dm_unload(void);
 /* By a process of its own, which ends with that errno. */
