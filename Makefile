@@ -79,6 +79,9 @@ soak:
 coverage:
 	@scripts/coverage
 
+programs:
+	@scripts/programs
+
 bench:
 	@scripts/bench
 
@@ -115,6 +118,7 @@ help:
 	@echo 'make soak             hours: a million failed forks and address spaces; SHARD=I/N is a part of it'
 	@echo 'make storm            load and unload 1,000 times, on four CPUs, while others do all they can'
 	@echo 'make artifacts        kernel, module, tests, and jobs for LAVA and tuxrun, for other machines'
+	@echo 'make programs         stress-ng, PostgreSQL, Python and others while one fork in ten fails'
 	@echo 'make bench            what fork() costs, in instructions: tables, plots, a page'
 	@echo 'make bench-check      has one of its ratios become worse than it was'
 	@echo 'make report           all results and the timeline of a failed fork, on one page'
@@ -140,4 +144,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check quick \
-	mutants check-64k check-lockdown check-race bench bench-check coverage report compile-fail controls kselftest soak storm kunit rustdoc lint patches-check artifacts help
+	mutants check-64k check-lockdown check-race bench bench-check coverage report compile-fail controls kselftest soak storm kunit rustdoc lint patches-check artifacts programs help

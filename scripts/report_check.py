@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-SECTIONS = ("timeline", "map", "differences", "check", "race", "coverage", "sweep", "bench")
+SECTIONS = ("timeline", "map", "differences", "check", "race", "coverage", "programs", "sweep", "bench")
 SIZES = ((1280, 900), (400, 800))
 COLOURS = ("light", "dark")
 

@@ -11,6 +11,7 @@ that were run, and nothing else.
 import glob
 import importlib.machinery
 import importlib.util
+import json
 import os
 import re
 import sys
@@ -345,6 +346,19 @@ def of_race(build):
             yield os.path.relpath(path, build), age(path), read(path).strip()[-6000:]
 
 
+def of_programs(build):
+    """What make programs has left, as a table."""
+    path = f"{build}/programs/programs.json"
+    head = ["program", "recovery", "kernel", "forks", "failed", "seconds", "verdict"]
+    try:
+        runs = json.loads(read(path))
+    except ValueError:
+        return None, head, []
+    rows = [[run["program"], run["recovery"], run["flavour"], run["forks"], run["failed"], run["seconds"],
+             run["verdict"]] for run in runs]
+    return age(path), head, [["-" if cell is None else str(cell) for cell in row] for row in rows]
+
+
 def of_bench(build):
     if not any(os.path.exists(f"{build}/bench/{arch}.json") for arch in ("x86_64", "arm64")):
         return [], []
@@ -523,6 +537,17 @@ one. Of each failure: what fork() says, the record, what an observer finds of th
 {% endif %}
 </section>
 
+<section id="programs">
+<h2>Real programs</h2>
+{% if programs[2] %}
+<p>On User Mode Linux, {{ programs[0] }}. Some of the forks were made to fail, somewhere. The verdict is the
+program's own and the kernel's.</p>
+{{ table(programs[1], programs[2]) }}
+{% else %}
+{{ missing("What PostgreSQL, Python and others do when forks fail", "make programs") }}
+{% endif %}
+</section>
+
 <section id="race">
 <h2>The race</h2>
 {% for name, when, text in race %}
@@ -588,6 +613,7 @@ SECTIONS = [
     ("map", "Failure points"),
     ("differences", "Differences"),
     ("check", "Tests"),
+    ("programs", "Programs"),
     ("race", "Race"),
     ("coverage", "Coverage"),
     ("sweep", "Sweep"),
@@ -613,6 +639,7 @@ def main():
         differences=of_differences(all_kernels),
         check=of_check(build),
         kselftests=of_kselftests(all_kernels),
+        programs=of_programs(build),
         race=list(of_race(build)),
         coverage=list(of_coverage(build)),
         sweeps=of_sweeps(all_kernels),
