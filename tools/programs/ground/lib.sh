@@ -41,14 +41,12 @@ finish()
 	exit "$bad"
 }
 
-# inject [OPTION...] -- COMMAND...: one fork in some of the command's fails.
+# inject [OPTION...] -- COMMAND...: one fork in some of the command's fails. 124 or 137 if it
+# hangs.
 inject()
 {
-	fail-fork --per-fork --probability="$PERCENT" --times=-1 --verbose=0 --recovery="$RECOVERY" "$@"
+	timeout -k 10 "${limit:-400}" fail-fork --per-fork --probability="$PERCENT" --times=-1 --verbose=0 --recovery="$RECOVERY" "$@"
 }
-
-# For what forks seldom: three times as many.
-often=--probability=$((PERCENT > 33 ? 100 : PERCENT * 3))
 
 # failures FILE: how many forks failed, as fail-fork has said there at last.
 failures()
