@@ -6,6 +6,5 @@
 /* counters.lds */
 extern u64 dup_mmap_first_counter[], dup_mmap_last_counter[];
 
-extern u64 * const dup_mmap_counters[2];
 u64 * const dup_mmap_counters[2] = { dup_mmap_first_counter, dup_mmap_last_counter };
 EXPORT_SYMBOL_GPL(dup_mmap_counters);

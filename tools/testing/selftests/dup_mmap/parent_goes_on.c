@@ -759,8 +759,8 @@ static void end_kinds(void)
 }
 
 /*
- * Not in the short form on an emulated machine: the place makes a difference to what is in
- * the tree, which others look at, and who waits waits for a lock, whatever he wants it for.
+ * Not in the short form on an emulated machine: what is in the tree at these places other
+ * programs look at, and all those who wait do so for one lock.
  */
 static const char * const seen_elsewhere[] = {
 	"rust_first", "rust_late", "rust_last", "upstream_others",
