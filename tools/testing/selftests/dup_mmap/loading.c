@@ -2,7 +2,8 @@
 /*
  * Each allocation fails that the module makes when it is loaded, one after the other. It
  * is not loaded then, and leaves nothing: no file, and a kernel that loads it the next
- * time. What it can do without, it does without.
+ * time. What it can do without, it does without. On an emulated machine the short form takes
+ * every fifth one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "dup_mmap.h"
 
 #define NR_MOST		2000
+#define SHORT_STRIDE	5
 
 static struct dm_alloc alloc;
 static struct dm_cgroup cgroup;
@@ -33,7 +35,7 @@ static const char *fail_each(void)
 	const char *why = "";
 	int nth, err, left;
 
-	for (nth = 1; nth < NR_MOST && !*why; nth++) {
+	for (nth = 1; nth < NR_MOST && !*why; nth += dm_in_full() ? 1 : SHORT_STRIDE) {
 		if (dm_set_nth(nth))
 			return "fail-nth cannot be written";
 		err = dm_insert();

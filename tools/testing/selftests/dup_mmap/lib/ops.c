@@ -142,7 +142,8 @@ static int anon_kind(const struct dm_op *op)
 
 /*
  * A VMA that grows is accounted here. Else Linux 7.3 charges its new pages, in
- * acct_stack_growth(), and never gives them back, with or without a fork.
+ * acct_stack_growth(), and never gives them back, with or without a fork. It stays so: an
+ * mprotect() lets go of the charge where nothing was ever written.
  */
 static int anon_prot_of(const struct dm_op *op)
 {
@@ -153,9 +154,11 @@ static int anon_prot_of(const struct dm_op *op)
 static void do_map(const struct dm_op *op)
 {
 	struct range r = range(op, op->at);
+	char *p = mmap(r.addr, r.len, anon_prot_of(op),
+		       anon_flags[anon_kind(op)].flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
-	mmap(r.addr, r.len, anon_prot_of(op),
-	     anon_flags[anon_kind(op)].flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (p != MAP_FAILED && anon_flags[anon_kind(op)].flags & MAP_GROWSDOWN)
+		p[r.len - 1] = 1;
 }
 
 static bool is_shared(const struct dm_op *op)
