@@ -17,7 +17,7 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
-/* More than the module has; scripts/coverage_regions.py sees if it is not. */
+/* More than the module has: the file cannot be read if it is not. */
 #define DUP_MMAP_MAX	16384
 
 extern u64 __start___llvm_prf_cnts[], __stop___llvm_prf_cnts[];
@@ -25,6 +25,7 @@ extern u64 __start___llvm_prf_cnts[], __stop___llvm_prf_cnts[];
 /* The module's, of earlier times that it was loaded; where they are now, and end. */
 static u64 dup_mmap_sum[DUP_MMAP_MAX];
 static u64 *dup_mmap_now[2];
+/* Held to use these two. While it is, the module cannot get past its notifier and be freed. */
 static DEFINE_MUTEX(dup_mmap_counters_lock);
 
 /* Before it is begun, and when it has nothing to run any more. */
@@ -66,8 +67,10 @@ static int dup_mmap_coverage_show(struct seq_file *m, void *unused)
 		if (__start___llvm_prf_cnts[i])
 			seq_printf(m, "kernel %ld %llu\n", i, __start___llvm_prf_cnts[i]);
 	nr = dup_mmap_now[1] - dup_mmap_now[0];
+	if (nr > DUP_MMAP_MAX)
+		return -E2BIG;
 	seq_printf(m, "module has %ld\n", nr);
-	for (i = 0; i < nr && i < DUP_MMAP_MAX; i++)
+	for (i = 0; i < nr; i++)
 		if (dup_mmap_sum[i] + dup_mmap_now[0][i])
 			seq_printf(m, "module %ld %llu\n", i, dup_mmap_sum[i] + dup_mmap_now[0][i]);
 	return 0;

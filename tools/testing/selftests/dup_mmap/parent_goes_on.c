@@ -759,8 +759,9 @@ static void end_kinds(void)
 }
 
 /*
- * Not in the short form on an emulated machine: what is in the tree at these places other
- * programs look at, and all those who wait do so for one lock.
+ * Not in the short form on an emulated machine. Other programs look at the tree after a
+ * failure at these places. And with upstream all threads wait for the same lock, whatever
+ * VMAs there are.
  */
 static const char * const seen_elsewhere[] = {
 	"rust_first", "rust_late", "rust_last", "upstream_others",

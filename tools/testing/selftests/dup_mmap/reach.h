@@ -158,10 +158,10 @@ TEST_F(last, nothing_is_left)
 }
 
 /*
- * Not in the short form on an emulated machine. Before the recovery it makes no difference
- * which one it will be, and behind it not which one has emptied the tree. An mm that is
- * empty is pinned like any other that is empty, and for those who come by a page one that
- * is not marked as unstable is like one that is.
+ * Not in the short form on an emulated machine. Before the recovery the tree is the same
+ * under each of them. After it the tree is empty under rust and upstream alike, also when it
+ * is pinned. And code that comes from a page does not look at the mark that the mm is
+ * unstable, which xa-zero-bare lacks: after-unlock is enough for that one.
  */
 static const char * const seen_elsewhere[] = {
 	"upstream_before", "upstream_after", "upstream_pinned", "xa_zero_before",

@@ -12,7 +12,7 @@
  *	hog		leaves too little memory for all of them
  *
  * A load ends when each of them has done something with it, and its absence when each
- * forker has forked without. How much that is, the machine decides; nobody sleeps.
+ * forker has forked without. No time is set for any of it.
  * While the module is there for sure, each file has to say what the ABI says; while it
  * comes or goes, there may be none. A watchdog, which has nothing to do with the module,
  * sees whether each of them moves. It names the one that does not.
@@ -507,33 +507,28 @@ static bool can_be_unplugged(int cpu)
 }
 
 /*
- * So many at most in each epoch: who loads or unloads a module waits for a CPU that comes or
- * goes, several times.
+ * One in each epoch: who loads or unloads a module waits for a CPU that comes or goes,
+ * several times.
  */
-#define PLUGS	1
-
 static void be_plugger(int nr)
 {
-	unsigned long since, last = 0;
+	unsigned long since, last = -1;
 	bool in[MAX_CPUS];
-	int cpu, ret, left = 0;
+	int cpu, ret;
 
 	memset(in, true, sizeof(in));
 	while (!stopped()) {
 		doing("waits for the next epoch");
-		if (last != epoch())
-			left = PLUGS;
-		last = epoch();
-		if (!left) {
+		since = epoch();
+		if (since == last) {
 			moves();
 			usleep(1000);
 			continue;
 		}
-		left--;
+		last = since;
 		cpu = 1 + random_below(nr_cpus - 1);
 		in[cpu] = !in[cpu];
 		doing("%s CPU %d", in[cpu] ? "plugs" : "unplugs", cpu);
-		since = epoch();
 		ret = plug(cpu, in[cpu]);
 		if (ret)
 			wrong("CPU %d, online %d: %d", cpu, in[cpu], ret);
@@ -731,22 +726,27 @@ static bool all_did(unsigned long since)
 	return true;
 }
 
+/* Of all of that kind. */
+static unsigned long sum_of(const struct kind *kind, int what)
+{
+	const struct part *p;
+	unsigned long sum = 0;
+
+	for (p = storm->part; p < storm->part + nr_parts; p++)
+		sum += p->kind == kind ? p->count[what] : 0;
+	return sum;
+}
+
 static void print_counts(void)
 {
-	unsigned long sum[NR_COUNTS];
-	const struct part *p;
 	char text[256];
 	size_t i, k, len;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		memset(sum, 0, sizeof(sum));
-		for (p = storm->part; p < storm->part + nr_parts; p++)
-			for (k = 0; k < NR_COUNTS; k++)
-				sum[k] += p->kind == &kinds[i] ? p->count[k] : 0;
 		len = snprintf(text, sizeof(text), "%-9s", kinds[i].name);
 		for (k = 0; k < NR_COUNTS && kinds[i].count[k]; k++)
 			len += snprintf(text + len, sizeof(text) - len, "%s %lu %s", k ? "," : "",
-					sum[k], kinds[i].count[k]);
+					sum_of(&kinds[i], k), kinds[i].count[k]);
 		ksft_print_msg("%s\n", text);
 	}
 }
@@ -755,16 +755,11 @@ static void print_counts(void)
 static const char *check_counts(void)
 {
 	static char text[128];
-	const struct part *p;
-	unsigned long sum;
 	size_t i, k;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		for (k = 0; k < NR_COUNTS && kinds[i].count[k]; k++) {
-			sum = 0;
-			for (p = storm->part; p < storm->part + nr_parts; p++)
-				sum += p->kind == &kinds[i] ? p->count[k] : 0;
-			if (sum || kinds[i].count[k][0] == '(')
+			if (sum_of(&kinds[i], k) || kinds[i].count[k][0] == '(')
 				continue;
 			snprintf(text, sizeof(text), "%s: 0 %s", kinds[i].name, kinds[i].count[k]);
 			return text;

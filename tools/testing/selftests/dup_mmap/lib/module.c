@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -21,14 +22,9 @@ bool dm_loaded(void)
 bool dm_load(void)
 {
 	/* modprobe where it knows the module, else the file itself. */
-	static const char found[] =
-		"insmod \"$(find /lib/modules -name '" DM_MODULE ".ko*' | head -n 1)\"";
-	int ret = system("modprobe " DM_MODULE " 2>/dev/null");
-
-	if (ret)
-		ret = system(found);
-
-	return !ret && dm_loaded();
+	if (system("modprobe " DM_MODULE " 2>/dev/null") && dm_insert())
+		return false;
+	return dm_loaded();
 }
 
 static char module_file[256];
@@ -45,8 +41,13 @@ static int is_module(const char *path, const struct stat *st, int type, struct F
 
 const char *dm_find_module(void)
 {
-	if (!module_file[0])
-		nftw("/lib/modules", is_module, 8, FTW_PHYS);
+	struct utsname kernel;
+	char dir[128];
+
+	if (!module_file[0] && !uname(&kernel)) {
+		snprintf(dir, sizeof(dir), "/lib/modules/%s", kernel.release);
+		nftw(dir, is_module, 8, FTW_PHYS);
+	}
 	return module_file;
 }
 

@@ -8,7 +8,7 @@
 
 bool dm_loaded(void);
 bool dm_load(void);
-/* Where its file is; "" if there is none. Looked for once. */
+/* Where its file for this kernel is; "" if there is none. Looked for once. */
 const char *dm_find_module(void);
 /* The same without another process, which might be made to fail: 0 or an errno. */
 int dm_insert(void);

@@ -15,8 +15,9 @@
 bool dm_long_form(void);
 
 /*
- * Whether to try all that there is: in the long form, and on User Mode Linux. An emulated
- * machine takes ten times as long, and tries in the short form what may depend on it.
+ * Whether to try all that there is: in the long form, and on User Mode Linux. In the short
+ * form an emulated machine, which takes several times as long, tries only what may differ
+ * there.
  */
 bool dm_in_full(void);
 

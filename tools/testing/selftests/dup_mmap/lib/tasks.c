@@ -9,17 +9,24 @@
 #include "io.h"
 #include "tasks.h"
 
-char dm_state_of(pid_t tid)
+const char *dm_status_of(pid_t tid, const char *field)
 {
-	static const char key[] = "\nState:\t";
-	static char path[64], text[4096];
+	static char path[64], text[4096], key[32];
 	const char *p;
 
-	/* Who wants to read its stat waits for the end of its exec. */
 	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	snprintf(key, sizeof(key), "\n%s:\t", field);
 	dm_read_path(path, text, sizeof(text));
 	p = strstr(text, key);
-	return p ? p[strlen(key)] : '?';
+	return p ? p + strlen(key) : NULL;
+}
+
+char dm_state_of(pid_t tid)
+{
+	/* Who wants to read its stat waits for the end of its exec. */
+	const char *state = dm_status_of(tid, "State");
+
+	return state ? *state : '?';
 }
 
 bool dm_sleeps_in(pid_t tid, const char *function)

@@ -6,6 +6,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/*
+ * A field of /proc/TID/status, such as "PPid": the text of the rest of the file behind it, in
+ * a static buffer; NULL if there is no such task.
+ */
+const char *dm_status_of(pid_t tid, const char *field);
 /* Of a process or a thread: R, S, D, Z, ...; '?' if there is none. */
 char dm_state_of(pid_t tid);
 /*

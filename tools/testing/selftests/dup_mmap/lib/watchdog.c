@@ -33,16 +33,11 @@ struct dm_watched *dm_watch(struct dm_watched *w, int nr, unsigned int rounds)
 	return stuck;
 }
 
-static long parent_of(const char *pid)
+static pid_t parent_of(pid_t pid)
 {
-	static const char key[] = "\nPPid:\t";
-	static char path[64], text[4096];
-	const char *p;
+	const char *parent = dm_status_of(pid, "PPid");
 
-	snprintf(path, sizeof(path), "/proc/%s/status", pid);
-	dm_read_path(path, text, sizeof(text));
-	p = strstr(text, key);
-	return p ? strtol(p + strlen(key), NULL, 10) : -1;
+	return parent ? strtol(parent, NULL, 10) : -1;
 }
 
 static void add(char *text, size_t size, const char *what)
@@ -94,7 +89,7 @@ void dm_name_stuck(const struct dm_watched *w, char *text, size_t size)
 	d = opendir("/proc");
 	while (d && (e = readdir(d)))
 		if (e->d_name[0] >= '1' && e->d_name[0] <= '9' &&
-		    parent_of(e->d_name) == w->pid)
+		    parent_of(atoi(e->d_name)) == w->pid)
 			add_process(text, size, atoi(e->d_name), "  its child");
 	if (d)
 		closedir(d);
