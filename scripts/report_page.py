@@ -386,7 +386,7 @@ def of_coverage(build):
         rows, sources = [], []
         for name, f in files.items():
             rest = f["regions"] - f["reached"] - f["excepted"]
-            rows.append([name, f["regions"], f["reached"], f["excepted"], rest])
+            rows.append([name, *map(str, (f["regions"], f["reached"], f["excepted"], rest))])
             lines = []
             for nr, text in enumerate(f["source"], 1):
                 hit, left, why = f["lines"].get(str(nr), (0, 0, ""))
