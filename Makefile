@@ -67,6 +67,9 @@ check-race:
 storm:
 	@scripts/storm
 
+kcsan:
+	@scripts/kcsan $(T)
+
 artifacts:
 	@scripts/artifacts
 
@@ -117,6 +120,7 @@ help:
 	@echo 'make kselftest T=name one of them, on one architecture'
 	@echo 'make soak             hours: a million failed forks and address spaces; SHARD=I/N is a part of it'
 	@echo 'make storm            load and unload 1,000 times, on four CPUs, while others do all they can'
+	@echo 'make kcsan            tests on a kernel that looks for data races'
 	@echo 'make artifacts        kernel, module, tests, and jobs for LAVA and tuxrun, for other machines'
 	@echo 'make programs         stress-ng, PostgreSQL, Python and others while one fork in ten fails'
 	@echo 'make bench            what fork() costs, in instructions: tables, plots, a page'
@@ -144,4 +148,4 @@ help:
 	@echo 'KERNEL_SRC=<tree or tarball>, TOOLCHAIN=host, ACCEL=tcg|kvm, DUP_MMAP_CACHE.'
 
 .PHONY: modules modules_install rust-analyzer clean distclean demo vm kernel check quick \
-	mutants check-64k check-lockdown check-race bench bench-check coverage report compile-fail controls kselftest soak storm kunit rustdoc lint patches-check artifacts programs help
+	mutants check-64k check-lockdown check-race bench bench-check coverage report compile-fail controls kselftest soak storm kcsan kunit rustdoc lint patches-check artifacts programs help
