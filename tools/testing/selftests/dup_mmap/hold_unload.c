@@ -211,19 +211,12 @@ TEST_F(hold_unload, lets_go_under_load)
 
 TEST_F(hold_unload, nothing_is_left)
 {
-	if (!dm_program_is_counted())
-		SKIP(return, "nothing was counted before");
-	EXPECT_STREQ("", dm_check_program());
+	check_program(_metadata);
 }
 
 int main(int argc, char **argv)
 {
 	static struct dm_cgroup cgroup;
-	int ret;
 
-	dm_skip_unless_available();
-	dm_skip_unless_countable(&cgroup);
-	ret = test_harness_run(argc, argv);
-	dm_cgroup_leave(&cgroup);
-	return ret;
+	return run_counted(&cgroup, test_harness_run, argc, argv);
 }

@@ -135,10 +135,7 @@ FIXTURE_TEARDOWN_PARENT(bare)
 }
 #endif /* REACH_BARE */
 
-/*
- * In a process like that of each test. Fixtures are run in their order, so this test
- * comes after those that a program has of the others.
- */
+/* Fixtures are run in their order, so it comes after those that a program has of the others. */
 FIXTURE(last) {
 };
 
@@ -152,9 +149,7 @@ FIXTURE_TEARDOWN(last)
 
 TEST_F(last, nothing_is_left)
 {
-	if (!dm_program_is_counted())
-		SKIP(return, "nothing was counted before");
-	EXPECT_STREQ("", dm_check_program());
+	check_program(_metadata);
 }
 
 /*
@@ -168,18 +163,17 @@ static const char * const seen_elsewhere[] = {
 	"before", "after", "pinned",
 };
 
-static int reach_main(int argc, char **argv)
+static inline int run_seen(int argc, char **argv)
 {
-	int ret;
-
-	dm_with_room_above(argv);
-	dm_skip_unless_available();
-	dm_skip_unless_countable(&cgroup);
 	if (!dm_share_scene())
 		ksft_exit_fail_msg("no memory\n");
-	ret = run_but(seen_elsewhere, ARRAY_SIZE(seen_elsewhere), argc, argv);
-	dm_cgroup_leave(&cgroup);
-	return ret;
+	return run_but(seen_elsewhere, ARRAY_SIZE(seen_elsewhere), argc, argv);
+}
+
+static int reach_main(int argc, char **argv)
+{
+	dm_with_room_above(argv);
+	return run_counted(&cgroup, run_seen, argc, argv);
 }
 
 #endif /* REACH_H */
