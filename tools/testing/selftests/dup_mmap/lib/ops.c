@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #include "fork.h"
 #include "io.h"
+#include "maps.h"
 #include "ops.h"
 #include "say.h"
 
@@ -336,6 +338,9 @@ static int watch_of(const struct dm_op *op)
 	return op->how % ARRAY_SIZE(watches);
 }
 
+/* There is something that a child inherits. */
+static bool some_inherited;
+
 /* Whether the child inherits it: then each fork waits until somebody has read of it. */
 static bool is_inherited(const struct dm_op *op)
 {
@@ -408,9 +413,34 @@ static void do_watch(const struct dm_op *op)
 		close(fd);
 		return;
 	}
+	some_inherited |= is_inherited(op);
 	/* It stays open: else the VMAs are no longer watched. */
 	if (reg.mode & UFFDIO_REGISTER_MODE_WP)
 		ioctl(fd, UFFDIO_WRITEPROTECT, &write);
+}
+
+static bool is_watched(const struct dm_vma *vma)
+{
+	return strstr(vma->flags, " um") || strstr(vma->flags, " uw");
+}
+
+/*
+ * In a child, whose VMAs are watched until who has read of the fork closes what it got. They
+ * may be merged then, which is not to happen while somebody looks at them.
+ */
+static void await_unwatched(void)
+{
+	static struct dm_maps maps;
+	int i;
+
+	while (some_inherited && !*dm_get_maps_and_flags(&maps)) {
+		for (i = 0; i < maps.nr && !is_watched(&maps.vma[i]); i++)
+			;
+		if (i == maps.nr)
+			break;
+		sched_yield();
+	}
+	some_inherited = false;
 }
 
 static void sleep_beside(int arg)
@@ -437,6 +467,7 @@ static void do_go_on_in_child(const struct dm_op *op)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		nr_beside = 0;
 		depth++;
+		await_unwatched();
 		return;
 	}
 	if (waitpid(pid, &status, 0) != pid)
