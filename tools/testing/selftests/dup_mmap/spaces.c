@@ -10,7 +10,7 @@
  * neighbours, a step at one of them.
  *
  * usage: spaces                 the test: 30 address spaces, in the long form 1,000; on User
- *                               Mode Linux 400 and a million; or as many as DUP_MMAP_SPACES says
+ *                               Mode Linux 400 and 100,000; or as many as DUP_MMAP_SPACES says
  *        spaces FILE            that one again
  *        spaces -OPTION...      libFuzzer's options, such as -seed= and -runs=
  *
@@ -36,7 +36,7 @@
 #define FEW		"30"
 #define FEW_UM		"400"
 #define MANY		"1000"
-#define MANY_UM		"1000000"
+#define MANY_UM		"100000"
 #define NR		"DUP_MMAP_SPACES"
 #define FOUND		"/tmp/spaces-found"
 #define SHORTEST	"/tmp/spaces-shortest"
