@@ -17,6 +17,10 @@
  * comes or goes, there may be none. A watchdog, which has nothing to do with the module,
  * sees whether each of them moves. It names the one that does not.
  *
+ * Nobody opens a file of the module in the middle of delete_module(2): for whoever comes
+ * between its first two steps, debugfs warns of a module that has forgotten its files
+ * (Documentation/testing.rst). Files that are open then are read and written.
+ *
  * xa-zero-bare is left out: what it leaves to be found kills the kernel as soon as
  * somebody finds it (scripts/check-race), and here somebody would. xa-zero says that
  * it is not to be used.
@@ -26,6 +30,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -72,6 +77,7 @@ struct part {
 static struct storm {
 	struct dm_watched watched[MAX_PARTS];
 	struct part part[MAX_PARTS];
+	pthread_rwlock_t opening;	/* for reading: who opens a file of the module */
 	unsigned long epoch;		/* odd: the module is there */
 	bool stop;
 } *storm;
@@ -636,13 +642,23 @@ static void await_all(unsigned long since)
 		usleep(1000);
 }
 
+static int unload_once(void)
+{
+	int err;
+
+	pthread_rwlock_wrlock(&storm->opening);
+	err = dm_unload();
+	pthread_rwlock_unlock(&storm->opening);
+	return err;
+}
+
 /* "" or why not. */
 static const char *unload(void)
 {
 	int err;
 
 	/* Not while a file is open, and somebody always has one open. */
-	while ((err = dm_unload()) == EAGAIN || err == EBUSY) {
+	while ((err = unload_once()) == EAGAIN || err == EBUSY) {
 		count(BUSY);
 		/* Whoever has it open is to come by. */
 		usleep(1000);
@@ -986,6 +1002,20 @@ static void skip(const char *why)
 	ksft_exit_skip("%s\n", why);
 }
 
+/* Between those who open files and the one who unloads, who is not to wait for ever. */
+static bool make_lock(void)
+{
+	pthread_rwlockattr_t attr;
+
+	if (pthread_rwlockattr_init(&attr) ||
+	    pthread_rwlockattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) ||
+	    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) ||
+	    pthread_rwlock_init(&storm->opening, &attr))
+		return false;
+	dm_open_under(&storm->opening);
+	return true;
+}
+
 /* Of the whole: "" or who is stuck. Nobody knows then who else will be. */
 static const char *run(void)
 {
@@ -1023,7 +1053,7 @@ int main(int argc, char **argv)
 		skip("no " DM_MODULE ".ko in /lib/modules");
 	storm = mmap(NULL, sizeof(*storm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		     -1, 0);
-	why = storm == MAP_FAILED ? "no memory" : dm_cgroup_enter(&cgroup);
+	why = storm == MAP_FAILED || !make_lock() ? "no memory" : dm_cgroup_enter(&cgroup);
 	if (!why)
 		why = dm_uncountable();
 	if (why)

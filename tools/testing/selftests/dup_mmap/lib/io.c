@@ -21,6 +21,29 @@ static struct {
 static size_t nr_kept;
 static pid_t keeper;
 
+static pthread_rwlock_t *open_lock;
+
+void dm_open_under(pthread_rwlock_t *lock)
+{
+	open_lock = lock;
+}
+
+/* A negative errno if it can't be opened. */
+static int open_now(const char *path, int flags)
+{
+	bool locks = open_lock && !strncmp(path, DM_DIR, strlen(DM_DIR));
+	int fd;
+
+	if (locks)
+		pthread_rwlock_rdlock(open_lock);
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
+	if (locks)
+		pthread_rwlock_unlock(open_lock);
+	return fd;
+}
+
 void dm_keep_open(void)
 {
 	dm_close_kept();
@@ -40,7 +63,6 @@ bool dm_close_kept(void)
 	return mine;
 }
 
-/* A negative errno if it can't be opened. */
 static int open_file(const char *path, int flags)
 {
 	bool keep = keeper && keeper == getpid();
@@ -54,9 +76,9 @@ static int open_file(const char *path, int flags)
 		lseek(kept[i].fd, 0, SEEK_SET);
 		return kept[i].fd;
 	}
-	fd = open(path, flags | O_CLOEXEC);
+	fd = open_now(path, flags);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/* Some files can be read but once. */
 	if (!keep || nr_kept == ARRAY_SIZE(kept) || strlen(path) >= sizeof(kept->path) ||
 	    (flags == O_RDONLY && lseek(fd, 0, SEEK_CUR)))

@@ -3,6 +3,7 @@
 #ifndef DM_IO_H
 #define DM_IO_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -33,6 +34,9 @@ long dm_read_number(const char *path);
 void dm_keep_open(void);
 /* Whether there could be any. */
 bool dm_close_kept(void);
+
+/* From now on who opens a file of the module holds this for reading meanwhile. */
+void dm_open_under(pthread_rwlock_t *lock);
 
 /* Of "a [b] c" the b, cut out in place; NULL if there is none. */
 char *dm_bracketed(char *text);
