@@ -3,7 +3,8 @@
 # Common ground of the scripts; sourced, not run.
 #
 # Environment: ARCH (the host's), FLAVOUR (lean), V (1 shows the commands), JOBS,
-# TOOLCHAIN (host: no Debian root), DUP_MMAP_CACHE.
+# TOOLCHAIN (host: no Debian root), DUP_MMAP_CACHE, UNPATCHED (not empty: of the kernel
+# without the patches; that is in build/unpatched).
 
 set -Eeuo pipefail
 # What no one foresaw does not end without a word.
@@ -18,6 +19,7 @@ trap 'exit 130' INT
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 ME=$(basename "$0")
 BUILD=$TOP/build
+[ -z "${UNPATCHED:-}" ] || BUILD=$TOP/build/unpatched
 LINUX=$BUILD/linux
 CACHE=${DUP_MMAP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/dup_mmap_recovery}
 SERIES=$TOP/patches/v7.3
