@@ -77,6 +77,7 @@ arch_vars()
 		# features for a moment, and KASAN takes the direct map for
 		# wild if an interrupt comes in then.
 		QEMU=(qemu-system-x86_64 -M pc) TCG=(-cpu "max,la57=off") CONSOLE=ttyS
+		VIRTIO_9P=virtio-9p-pci
 		# A guest ends by a reset: what that takes depends on no firmware.
 		ARCH_APPEND="earlyprintk=serial,ttyS1,115200 reboot=t" ;;
 	arm64)
@@ -84,7 +85,7 @@ arch_vars()
 		# Without what costs most to emulate and no test is about: signed
 		# return addresses, vectors, 52 bits of address. failure_points
 		# takes four fifths of the time then.
-		QEMU=(qemu-system-aarch64 -M virt) CONSOLE=ttyAMA
+		QEMU=(qemu-system-aarch64 -M virt) CONSOLE=ttyAMA VIRTIO_9P=virtio-9p-device
 		TCG=(-cpu "max,pauth=off,sve=off,sme=off,lpa2=off" -machine mte=on)
 		# The second serial line; without an address it would be the first.
 		ARCH_APPEND="earlycon=pl011,mmio32,0x9040000" ;;
