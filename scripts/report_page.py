@@ -354,9 +354,20 @@ def of_programs(build):
         runs = json.loads(read(path))
     except ValueError:
         return None, head, []
-    rows = [[run["program"], run["recovery"], run["flavour"], run["forks"], run["failed"], run["seconds"],
+    rows = [[run["program"], run["recovery"], run["kernel"], run["forks"], run["failed"], run["seconds"],
              run["verdict"]] for run in runs]
     return age(path), head, [["-" if cell is None else str(cell) for cell in row] for row in rows]
+
+
+def of_upstream(build):
+    """What the kernel's own kselftests say on each kernel, as a table."""
+    head = ["architecture", "kernel", "ok", "not ok", "skipped", "seconds"]
+    try:
+        runs = json.loads(read(f"{build}/programs/upstream-selftests.json"))
+    except ValueError:
+        return head, []
+    rows = [[run["arch"], run["kernel"], run["ok"], run["not_ok"], run["skipped"], run["seconds"]] for run in runs]
+    return head, [["-" if cell is None else str(cell) for cell in row] for row in rows]
 
 
 def of_bench(build):
@@ -540,11 +551,16 @@ one. Of each failure: what fork() says, the record, what an observer finds of th
 <section id="programs">
 <h2>Real programs</h2>
 {% if programs[2] %}
-<p>On User Mode Linux, {{ programs[0] }}. Some of the forks were made to fail, somewhere. The verdict is the
-program's own and the kernel's.</p>
+<p>From {{ programs[0] }}. Some of the forks were made to fail, somewhere. The verdict is the program's own and the
+kernel's.</p>
 {{ table(programs[1], programs[2]) }}
 {% else %}
 {{ missing("What PostgreSQL, Python and others do when forks fail", "make programs") }}
+{% endif %}
+{% if upstream[1] %}
+<h3>The kernel's own kselftests</h3>
+<p>Their results without the patches, with them, and with the module loaded. No fork is made to fail.</p>
+{{ table(*upstream) }}
 {% endif %}
 </section>
 
@@ -640,6 +656,7 @@ def main():
         check=of_check(build),
         kselftests=of_kselftests(all_kernels),
         programs=of_programs(build),
+        upstream=of_upstream(build),
         race=list(of_race(build)),
         coverage=list(of_coverage(build)),
         sweeps=of_sweeps(all_kernels),
