@@ -9,7 +9,7 @@
  * kernel's own recovery and without the allocations. After that the process gets
  * 300 small VMAs more, of which a few have their turn. With DUP_MMAP_LONG
  * there are more of these, and allocations fail under either recovery. On an emulated
- * machine the short form takes every fifth VMA.
+ * machine the short form takes every third VMA.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 
 #define MAX_STEPS	16384
 #define NR_SMALL	300
-#define SHORT_STRIDE	5	/* of the first ones */
+#define SHORT_STRIDE	3	/* of the first ones */
 #define STRIDE		101
 #define LONG_STRIDE	7
 #define TRIES		20	/* allocations that fill a cache come and go */

@@ -419,6 +419,8 @@ static void do_watch(const struct dm_op *op)
 		ioctl(fd, UFFDIO_WRITEPROTECT, &write);
 }
 
+#define NR_LOOKS	10000	/* what is wrong for longer, others say */
+
 static bool is_watched(const struct dm_vma *vma)
 {
 	return strstr(vma->flags, " um") || strstr(vma->flags, " uw");
@@ -431,13 +433,15 @@ static bool is_watched(const struct dm_vma *vma)
 static void await_unwatched(void)
 {
 	static struct dm_maps maps;
-	int i;
+	const char *why;
+	int i, tries;
 
-	while (some_inherited && !*dm_get_maps_and_flags(&maps)) {
-		for (i = 0; i < maps.nr && !is_watched(&maps.vma[i]); i++)
+	for (tries = 0; some_inherited && tries < NR_LOOKS; tries++) {
+		/* maps and smaps differ if VMAs are merged just then. */
+		why = dm_get_maps_and_flags(&maps);
+		for (i = 0; !*why && i < maps.nr && !is_watched(&maps.vma[i]); i++)
 			;
-		if (i == maps.nr)
-			break;
+		some_inherited = *why || i < maps.nr;
 		sched_yield();
 	}
 	some_inherited = false;
