@@ -113,8 +113,8 @@ result $? "a command that does not fork is told from one that does"
 call --vma-index=100000 -- sh -c "$ls_in_a_shell" && said "1 fork watched, 0 failed"
 result $? "so is one whose forks do not come to the step"
 
-# With random addresses the vDSO is sometimes before the program and sometimes behind it.
-# So another VMA has the index, which need not come to the same step.
+# With random addresses the vDSO is sometimes below the program and sometimes above it.
+# Then the same index is another VMA, and that VMA need not take the same steps.
 read -r randomize < "$randomize_va_space"
 echo 0 > "$randomize_va_space"
 
