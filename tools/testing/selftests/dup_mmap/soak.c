@@ -7,7 +7,8 @@
  * them. Meanwhile the recovery changes, allocations of recoveries fail, forks are
  * held for a moment, and somebody who has not asked for anything forks, too.
  *
- * 1,000 failures in dup_mmap(), or with DUP_MMAP_LONG 100,000, on an emulated machine 10,000.
+ * 1,000 failures in dup_mmap(), or with DUP_MMAP_LONG 100,000, on an emulated machine half
+ * of that, or 10,000.
  * The few are enough for each step of each process, 250 allocations of each and some 30
  * changes of the recovery; what takes an unlucky moment is for the many to find.
  */
@@ -29,7 +30,9 @@
 #define AT_LEAST	250ul		/* of each */
 #define FEW		1000ul
 #define MANY		100000ul
-#define MANY_SLOW	10000ul		/* on an emulated machine */
+/* On an emulated machine. */
+#define FEW_SLOW	500ul
+#define MANY_SLOW	10000ul
 #define NR_UM		4		/* processes, where there is one CPU */
 
 enum aim { STEPS, ALLOCATIONS, NR_PHASES };
@@ -296,7 +299,9 @@ static const char *run(enum aim phase, unsigned long failures)
 
 int main(int argc, char **argv)
 {
-	unsigned long failures = !dm_long_form() ? FEW : dm_is_um() ? MANY : MANY_SLOW;
+	unsigned long few = dm_is_um() ? FEW : FEW_SLOW;
+	unsigned long many = dm_is_um() ? MANY : MANY_SLOW;
+	unsigned long failures = dm_long_form() ? many : few;
 	static struct dm_alloc alloc;
 	static struct dm_cgroup cgroup;
 	struct dm_stats stats[2];
