@@ -7,10 +7,10 @@
  * them. Meanwhile the recovery changes, allocations of recoveries fail, forks are
  * held for a moment, and somebody who has not asked for anything forks, too.
  *
- * 1,000 failures in dup_mmap(), or with DUP_MMAP_LONG 100,000, on an emulated machine half
- * of that, or 10,000.
- * The few are enough for each step of each process, 250 allocations of each and some 30
- * changes of the recovery; what takes an unlucky moment is for the many to find.
+ * 1,000 failures in dup_mmap(), on an emulated machine 500. With DUP_MMAP_LONG 100,000, on
+ * an emulated machine 10,000. The few are enough for each step of each process, 250
+ * allocations of each and some 15 changes of the recovery; what takes an unlucky moment is
+ * for the many to find.
  */
 #include <dirent.h>
 #include <errno.h>
