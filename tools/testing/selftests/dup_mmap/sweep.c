@@ -9,7 +9,8 @@
  * kernel's own recovery and without the allocations. After that the process gets
  * 300 small VMAs more, of which a few have their turn. With DUP_MMAP_LONG
  * there are more of these, and allocations fail under either recovery. On an emulated
- * machine the short form takes every third VMA, and a third of the allocations of each.
+ * machine the short form takes every third VMA, and of each step of it a third of the
+ * allocations.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,8 +237,8 @@ static const char *shoot_in_recovery(const struct step *s, const char *recovery,
 
 /*
  * The steps of one point, for each VMA of an index that stride divides, and the
- * allocations of those for which there is a row in the table, one of stride with
- * each. *forks counts those that failed.
+ * allocations: of a step with a VMA one in stride, of one without all. *forks counts
+ * those that failed.
  */
 static const char *sweep(enum dm_point point, int nr_steps, int stride, bool allocs,
 			 const char *recovery, unsigned int *forks)
@@ -265,8 +266,11 @@ static const char *sweep(enum dm_point point, int nr_steps, int stride, bool all
 		for (nth = 0; nth <= (allocs ? s->allocs : 0); nth++) {
 			enum result r = MISSED;
 
-			/* The ones left out here have their turn with the next VMAs. */
-			if (nth && (nth + vmas) % stride)
+			/*
+			 * What is left out here has its turn with the next VMAs. A step
+			 * without a VMA comes once.
+			 */
+			if (nth && s->index >= 0 && (nth + vmas) % stride)
 				continue;
 			for (try = 0; try < TRIES && r == MISSED; try++)
 				r = shoot(s, nth, recovery, &why);
