@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What differs between the recoveries. One plan for all four: each step of fork, for a
- * VMA of every third kind (in the long form of each) and for the first and the last one,
- * with the fork held when its locks are dropped; for the latter two also without. Of each
+ * VMA of every third kind (in the long form of each, in the short form on an emulated
+ * machine of every sixth) and for the first and the last one, with the fork held when its locks are dropped; for the latter two also without. Of each
  * failure everything is taken down that can be seen: what fork() says, the record, what
  * an observer finds of the child, Committed_AS.
  *
@@ -168,7 +168,7 @@ static bool is_in_plan(enum dm_recoverer r, const struct shot *shot)
 
 static void plan(void)
 {
-	int i, held, step = dm_long_form() ? 1 : 3;
+	int i, held, step = dm_long_form() ? 1 : dm_in_full() ? 3 : 6;
 
 	for (i = 0; i < DM_NR_POINTS; i++)
 		for (held = 0; held < 2 && !dm_points[i].has_vma; held++)

@@ -3,7 +3,7 @@
  * Each allocation fails that the module makes when it is loaded, one after the other. It
  * is not loaded then, and leaves nothing: no file, and a kernel that loads it the next
  * time. What it can do without, it does without. On an emulated machine the short form takes
- * every fifth one.
+ * every tenth one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "dup_mmap.h"
 
 #define NR_MOST		2000
-#define SHORT_STRIDE	5
+#define SHORT_STRIDE	10
 
 static struct dm_alloc alloc;
 static struct dm_cgroup cgroup;

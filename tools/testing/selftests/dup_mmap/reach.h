@@ -154,13 +154,14 @@ TEST_F(last, nothing_is_left)
 
 /*
  * Not in the short form on an emulated machine. Before the recovery the tree is the same
- * under each of them. After it the tree is empty under rust and upstream alike, also when it
- * is pinned. And code that comes from a page does not look at the mark that the mm is
- * unstable, which xa-zero-bare lacks: after-unlock is enough for that one.
+ * under each of them, and xa-zero takes nothing out of it before the unlock. After the
+ * recovery the tree is empty under rust and upstream alike, also when it is pinned. And code
+ * that comes from a page does not look at the mark that the mm is unstable, which
+ * xa-zero-bare lacks: after-unlock is enough for that one.
  */
 static const char * const seen_elsewhere[] = {
 	"upstream_before", "upstream_after", "upstream_pinned", "xa_zero_before",
-	"before", "after", "pinned",
+	"xa_zero_after", "before", "after", "pinned",
 };
 
 static inline int run_seen(int argc, char **argv)
