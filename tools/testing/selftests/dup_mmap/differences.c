@@ -2,9 +2,10 @@
 /*
  * What differs between the recoveries. One plan for all four: each step of fork, for a
  * VMA of every third kind (in the long form of each, in the short form on an emulated
- * machine of every sixth) and for the first and the last one, with the fork held when its locks are dropped; for the latter two also without. Of each
- * failure everything is taken down that can be seen: what fork() says, the record, what
- * an observer finds of the child, Committed_AS.
+ * machine of every sixth) and for the first and the last one, with the fork held when its
+ * locks are dropped; for the latter two also without. Of each failure everything is taken
+ * down that can be seen: what fork() says, the record, what an observer finds of the
+ * child, Committed_AS.
  *
  * rust must not differ from upstream. What xa-zero and xa-zero-bare, which Linux 6.8 to
  * 6.19 did, leave behind is what the teardown before the unlock has changed.
