@@ -525,7 +525,7 @@ TEST_F_TIMEOUT(natural, sigkill_while_a_vma_is_locked, 300)
 
 /*
  * Not in the short form on an emulated machine: upstream's recovery does not know why a
- * fork has failed.
+ * fork has failed. Its SIGKILL is then in the long form alone, as um has one CPU.
  */
 static const char * const seen_elsewhere[] = { "upstream" };
 

@@ -764,7 +764,7 @@ static void end_kinds(void)
 /*
  * Not in the short form on an emulated machine. Other programs look at the tree after a
  * failure at these places. And with upstream all threads wait for the same lock, whatever
- * VMAs there are, and whether or not they are killed, as on User Mode Linux.
+ * VMAs there are, killed or not. User Mode Linux shows that.
  */
 static const char * const seen_elsewhere[] = {
 	"rust_first", "rust_late", "rust_last", "rust_all", "upstream_others", "upstream",
