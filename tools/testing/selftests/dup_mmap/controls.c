@@ -1,71 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Do the checks of lib/ report what they are there to report? Each gets
- * something that is wrong, and must say so; and something that it cannot read,
- * which must not look fine. Files of the kernel are replaced by others that are
- * mounted over them, in a mount namespace of the test's own.
+ * Do the checks of lib/ that judge a fork report what they are there to report? Each gets
+ * something that is wrong, and must say so; and something that it cannot read, which must
+ * not look fine. Files of the kernel are replaced by others (lib/mounts.h).
  */
-#include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "dup_mmap.h"
 #include "harness.h"
+#include "says.h"
 
 #define MEMINFO		"/proc/meminfo"
 #define TAINTED		"/proc/sys/kernel/tainted"
-#define HUGE_POOL	"/proc/sys/vm/nr_hugepages"
-
-/* The check has found it, and says so. */
-static void says(struct __test_metadata *_metadata, const char *words,
-		 const char *said)
-{
-	EXPECT_NE(NULL, strstr(said, words))
-		TH_LOG("expected '%s', not '%s'", words, said);
-}
-
-static bool own_mounts(void)
-{
-	return !unshare(CLONE_NEWNS) &&
-		!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
-		!mount("tmpfs", "/tmp", "tmpfs", 0, NULL);
-}
-
-/* From now on the file has this text. */
-static char replacement[32];
-
-static bool mount_over(const char *path, const char *text)
-{
-	static int nr;
-	bool ok;
-	int fd;
-
-	snprintf(replacement, sizeof(replacement), "/tmp/%d", nr++);
-	fd = open(replacement, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return false;
-	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text) &&
-		!mount(replacement, path, NULL, MS_BIND, NULL);
-	close(fd);
-	return ok;
-}
-
-/* The last one only. */
-static bool unmount(const char *path)
-{
-	return !umount(path) && !unlink(replacement);
-}
 
 FIXTURE(control) {
 	struct dm_saved saved;
@@ -79,7 +31,7 @@ FIXTURE_SETUP(control)
 {
 	dm_save(&self->saved);
 	ASSERT_STREQ("", dm_use_recovery("rust"));
-	ASSERT_TRUE(own_mounts());
+	ASSERT_TRUE(dm_own_mounts());
 	ASSERT_EQ(NULL, dm_build(&self->layout, DM_ANON, DM_MIDDLE));
 }
 
@@ -194,13 +146,13 @@ TEST_F(control, each_line_of_a_file)
 			next = strchr(line, '\n') + 1;
 			snprintf(less, sizeof(less), "%.*s%s", (int)(line - text), text,
 				 next);
-			ASSERT_TRUE(mount_over(files[i].path, less));
+			ASSERT_TRUE(dm_mount_over(files[i].path, less));
 			EXPECT_STRNE("", files[i].read())
 				TH_LOG("%s without '%.*s'", files[i].path,
 				       (int)(next - line - 1), line);
-			ASSERT_TRUE(unmount(files[i].path));
+			ASSERT_TRUE(dm_unmount(files[i].path));
 		}
-		ASSERT_TRUE(mount_over(files[i].path, ""));
+		ASSERT_TRUE(dm_mount_over(files[i].path, ""));
 		says(_metadata, "reading", files[i].read());
 	}
 }
@@ -330,10 +282,10 @@ TEST_F(control, a_fork_and_what_it_moved)
 	ASSERT_LT(0, dm_read("last", text, sizeof(text)));
 	ASSERT_EQ(0, strncmp(text, "pid: ", 5));
 	snprintf(other_pid, sizeof(other_pid), "pid: 1%s", strchr(text, '\n'));
-	ASSERT_TRUE(mount_over(DM_DIR "/last", other_pid));
+	ASSERT_TRUE(dm_mount_over(DM_DIR "/last", other_pid));
 	says(_metadata, "pid is 1", dm_judge_shot(&good, &self->series.maps, "rust", rec));
 
-	ASSERT_TRUE(mount_over(MEMINFO, "MemTotal: 1 kB\nCommitted_AS:  kB\n"));
+	ASSERT_TRUE(dm_mount_over(MEMINFO, "MemTotal: 1 kB\nCommitted_AS:  kB\n"));
 	says(_metadata, "cannot read Committed_AS", dm_watch_fork(&shot, NULL, NULL));
 }
 
@@ -374,19 +326,19 @@ TEST_F(control, a_tainted_kernel)
 	size_t i;
 
 	/* Modules and tests taint it, too. */
-	ASSERT_TRUE(mount_over(TAINTED, "331776"));
+	ASSERT_TRUE(dm_mount_over(TAINTED, "331776"));
 	before = dm_taint();
 	EXPECT_EQ(0, before);
 	EXPECT_STREQ("", dm_check_taint(before));
 	for (i = 0; i < ARRAY_SIZE(complaints); i++) {
-		ASSERT_TRUE(mount_over(TAINTED, complaints[i]));
+		ASSERT_TRUE(dm_mount_over(TAINTED, complaints[i]));
 		says(_metadata, "the kernel complained", dm_check_taint(before));
 	}
-	ASSERT_TRUE(mount_over(TAINTED, ""));
+	ASSERT_TRUE(dm_mount_over(TAINTED, ""));
 	says(_metadata, "cannot read " TAINTED, dm_check_taint(before));
 	before = dm_taint();
 	says(_metadata, "cannot read " TAINTED, dm_check_taint(before));
-	ASSERT_TRUE(unmount(TAINTED));
+	ASSERT_TRUE(dm_unmount(TAINTED));
 	says(_metadata, "cannot read " TAINTED, dm_check_taint(before));
 }
 
@@ -411,13 +363,13 @@ TEST_F(control, files_that_stand_still)
 					  self->layout.index - 1));
 		ASSERT_EQ(0, dm_write(DM_FAIL "times", "1"));
 		ASSERT_LT(0, dm_read_path(files[i].path, text, sizeof(text)));
-		ASSERT_TRUE(mount_over(files[i].path, text));
+		ASSERT_TRUE(dm_mount_over(files[i].path, text));
 		says(_metadata, files[i].says, shoot(self, DM_COPY_PAGE_RANGE));
-		ASSERT_TRUE(unmount(files[i].path));
+		ASSERT_TRUE(dm_unmount(files[i].path));
 	}
-	ASSERT_TRUE(mount_over("/proc/self/comm", "another\n"));
+	ASSERT_TRUE(dm_mount_over("/proc/self/comm", "another\n"));
 	says(_metadata, "comm is", shoot(self, DM_COPY_PAGE_RANGE));
-	ASSERT_TRUE(unmount("/proc/self/comm"));
+	ASSERT_TRUE(dm_unmount("/proc/self/comm"));
 
 	/* The kernel was without a complaint before, and has one now. */
 	ASSERT_STREQ("", dm_begin_series(&self->series, "rust"));
@@ -501,277 +453,6 @@ TEST_F(control, what_happens_meanwhile)
 		m.done = false;
 		says(_metadata, discovered[m.deed], shoot(self, DM_CLEAR_DONTCOPY));
 		EXPECT_TRUE(m.done);
-	}
-}
-
-/* A process that has some of everything that is counted, until it is let go. */
-struct keeper {
-	pid_t pid;
-	int go;
-};
-
-#define KEPT	24
-
-static bool keep(void)
-{
-	size_t page = sysconf(_SC_PAGESIZE), table = page * (page / 8), i;
-	unsigned long node = 1;
-	char *p = mmap(NULL, KEPT * table, PROT_NONE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED || memfd_create("controls", MFD_CLOEXEC) < 0)
-		return false;
-	/* If there is such a thing. */
-	syscall(SYS_userfaultfd, O_CLOEXEC);
-	for (i = 0; i < KEPT; i++, p += table) {
-		if (mprotect(p, page, PROT_READ | PROT_WRITE))
-			return false;
-		/* There is one node, or it is no kernel that has policies. */
-		syscall(SYS_mbind, p, page, MPOL_BIND, &node, 8 * sizeof(node), 0);
-		*p = 1;
-	}
-	return true;
-}
-
-/* One huge page that is used, and one that is reserved. */
-static bool keep_huge(void)
-{
-	static char text[8192];
-	const char *size;
-	size_t huge;
-	char *p;
-
-	dm_read_path(MEMINFO, text, sizeof(text));
-	size = strstr(text, "Hugepagesize:");
-	if (!size)
-		return true;
-	huge = strtoul(size + strlen("Hugepagesize:"), NULL, 10) << 10;
-	p = mmap(NULL, 2 * huge, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	if (p == MAP_FAILED)
-		return false;
-	*p = 1;
-	return true;
-}
-
-static bool start_keeper(struct keeper *k)
-{
-	int ready[2], go[2];
-	bool started;
-	char c;
-
-	if (pipe(ready) || pipe(go))
-		return false;
-	k->pid = fork();
-	if (!k->pid) {
-		close(go[1]);
-		if (!keep() || !keep_huge())
-			_exit(1);
-		if (write(ready[1], "", 1) == 1)
-			read(go[0], &c, 1);
-		_exit(0);
-	}
-	close(ready[1]);
-	close(go[0]);
-	k->go = go[1];
-	started = k->pid > 0 && read(ready[0], &c, 1) == 1;
-	close(ready[0]);
-	return started;
-}
-
-FIXTURE(kept) {
-	struct dm_cgroup cgroup;
-	char old_pool[32];
-};
-
-FIXTURE_SETUP(kept)
-{
-	char pool[32];
-
-	ASSERT_TRUE(own_mounts());
-	ASSERT_EQ(NULL, dm_cgroup_enter(&self->cgroup));
-	if (dm_read_path(HUGE_POOL, self->old_pool, sizeof(self->old_pool)) <= 0)
-		return;
-	snprintf(pool, sizeof(pool), "%d", atoi(self->old_pool) + 2);
-	ASSERT_EQ(0, dm_write_path(HUGE_POOL, pool));
-	ASSERT_EQ(atoi(pool), dm_read_number(HUGE_POOL));
-}
-
-FIXTURE_TEARDOWN_PARENT(kept)
-{
-	dm_cgroup_leave(&self->cgroup);
-	if (self->old_pool[0])
-		dm_write_path(HUGE_POOL, self->old_pool);
-}
-
-/* Before, it had one of them more, or less, than there really were. */
-static const char *with_one(const struct dm_counters *c, int i, long more)
-{
-	struct dm_counters before = *c;
-
-	before.v[i] -= more;
-	return dm_compare_counters(&before, c);
-}
-
-TEST_F_TIMEOUT(kept, each_counter, 120)
-{
-	struct dm_counters before, with;
-	struct keeper keeper;
-	char path[128];
-	int i, status;
-
-	dm_get_counters(&before);
-	ASSERT_STREQ("", dm_check_counters(&before, DM_PATIENT));
-	ASSERT_TRUE(start_keeper(&keeper));
-	dm_get_counters(&with);
-	EXPECT_STREQ("", dm_compare_counters(&with, &with));
-	for (i = 0; i < DM_NR_COUNTERS; i++) {
-		/* What this kernel is built without. */
-		if (before.v[i] < 0)
-			continue;
-		/* The one who keeps them has none beyond the pool. */
-		if (i != DM_HUGE_SURP)
-			says(_metadata, dm_counter_names[i],
-			     with_one(&with, i, with.v[i] - before.v[i]));
-		says(_metadata, dm_counter_names[i], with_one(&with, i, 1));
-		says(_metadata, dm_counter_names[i], with_one(&with, i, -1));
-		says(_metadata, "cannot count", with_one(&with, i, with.v[i] + 1));
-	}
-	for (i = DM_SLAB_VMA; i <= DM_SLAB_MAPLE_NODE; i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/objects",
-			 dm_counter_names[i]);
-		ASSERT_TRUE(mount_over(path, ""));
-		says(_metadata, i == DM_SLAB_VMA ? "no /sys/kernel/slab" : dm_counter_names[i],
-		     dm_check_counters(&with, 0));
-		ASSERT_TRUE(unmount(path));
-	}
-	ASSERT_TRUE(mount_over(MEMINFO, "MemTotal: 1 kB\n"));
-	says(_metadata, "cannot count Committed_AS", dm_check_counters(&with, 0));
-	ASSERT_TRUE(unmount(MEMINFO));
-	snprintf(path, sizeof(path), "%s", dm_cgroup_path(&self->cgroup, "memory.stat"));
-	ASSERT_TRUE(mount_over(path, "anon 1\n"));
-	says(_metadata, "not in a cgroup", dm_check_counters(&with, 0));
-	ASSERT_TRUE(unmount(path));
-
-	close(keeper.go);
-	ASSERT_EQ(keeper.pid, waitpid(keeper.pid, &status, 0));
-	EXPECT_EQ(0, status);
-	EXPECT_STREQ("", dm_check_counters(&before, DM_PATIENT));
-}
-
-/* What was another process's goes with it, and no more than that. */
-#define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
-
-/* How often it has slept; -1: there is none. */
-static long khugepaged_sleeps(void)
-{
-	static char text[4096], path[300], *p;
-	static const char key[] = "\nvoluntary_ctxt_switches:";
-	struct dirent *e;
-	DIR *d = opendir("/proc");
-	long n = -1;
-
-	while (d && n < 0 && (e = readdir(d))) {
-		snprintf(path, sizeof(path), "/proc/%s/status", e->d_name);
-		if (dm_read_path(path, text, sizeof(text)) <= 0 ||
-		    strncmp(text, "Name:\tkhugepaged\n", 17))
-			continue;
-		p = strstr(text, key);
-		n = p ? atol(p + strlen(key)) : -1;
-	}
-	if (d)
-		closedir(d);
-	return n;
-}
-
-/* More often than other processes have huge pages that there could be. */
-static bool has_come_far(void *since)
-{
-	return khugepaged_sleeps() - *(long *)since > 300;
-}
-
-/*
- * By khugepaged, which has come to the mm of a process and goes no further: that is not
- * there any more, and counts neither before nor afterwards.
- */
-TEST_F(kept, by_khugepaged)
-{
-	static struct dm_counters before, now;
-	size_t len = 16ul << 30;
-	char pages[32], sleep[32];
-	long since;
-	pid_t pid;
-	char *p;
-
-	if (access(KHUGEPAGED "full_scans", F_OK))
-		SKIP(return, "no khugepaged (CONFIG_TRANSPARENT_HUGEPAGE)");
-	dm_read_path(KHUGEPAGED "pages_to_scan", pages, sizeof(pages));
-	dm_read_path(KHUGEPAGED "scan_sleep_millisecs", sleep, sizeof(sleep));
-	dm_get_counters(&before);
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (p == MAP_FAILED || madvise(p, len, MADV_HUGEPAGE))
-			_exit(1);
-		pause();
-	}
-	ASSERT_EQ(0, dm_write_path(KHUGEPAGED "pages_to_scan", "1"));
-	ASSERT_EQ(0, dm_write_path(KHUGEPAGED "scan_sleep_millisecs", "1"));
-	since = khugepaged_sleeps();
-	ASSERT_GE(since, 0);
-	EXPECT_TRUE(dm_wait_until(has_come_far, &since));
-	ASSERT_EQ(0, dm_write_path(KHUGEPAGED "scan_sleep_millisecs", "3600000"));
-	kill(pid, SIGKILL);
-	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-	dm_get_counters(&now);
-	dm_write_path(KHUGEPAGED "pages_to_scan", pages);
-	dm_write_path(KHUGEPAGED "scan_sleep_millisecs", sleep);
-	EXPECT_STREQ("", dm_compare_counters(&before, &now));
-}
-
-TEST_F_TIMEOUT(kept, by_a_process_that_ends, 120)
-{
-	struct dm_counters with, now, less;
-	struct keeper keeper;
-	struct dm_gone gone;
-	size_t i;
-
-	ASSERT_TRUE(start_keeper(&keeper));
-	dm_get_counters(&with);
-	close(keeper.go);
-	ASSERT_EQ(keeper.pid, waitpid(keeper.pid, NULL, 0));
-	dm_get_counters(&now);
-	gone = dm_gone(&with.others, &now.others);
-	const struct {
-		enum dm_counter c;
-		long had;
-	} may[] = {
-		{ DM_COMMITTED_AS, gone.kb },
-		{ DM_SLAB_VMA, gone.vmas },
-		{ DM_SLAB_MAPLE_NODE, gone.vmas },
-		{ DM_SLAB_MM, gone.processes },
-	};
-
-	/* And who watched the program before, as long as that ran. */
-	EXPECT_LE(1, gone.processes);
-	for (i = 0; i < ARRAY_SIZE(may); i++) {
-		const char *name = dm_counter_names[may[i].c];
-
-		EXPECT_GE(now.v[may[i].c], with.v[may[i].c] - may[i].had) TH_LOG("%s", name);
-		/* There may be fewer than it could have had. */
-		with.v[may[i].c] += may[i].had;
-		less = with;
-		less.others = now.others;
-		less.v[may[i].c] -= may[i].had;
-		EXPECT_STREQ("", dm_compare_counters(&with, &less));
-		less.v[may[i].c]--;
-		says(_metadata, name, dm_compare_counters(&with, &less));
-		/* While nobody ends nothing may be less. */
-		less = with;
-		less.v[may[i].c]--;
-		says(_metadata, name, dm_compare_counters(&with, &less));
 	}
 }
 

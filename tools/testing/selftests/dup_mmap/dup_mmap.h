@@ -35,6 +35,7 @@
 #include "lib/maps.h"
 #include "lib/model.h"
 #include "lib/module.h"
+#include "lib/mounts.h"
 #include "lib/others.h"
 #include "lib/outsiders.h"
 #include "lib/overcommit.h"

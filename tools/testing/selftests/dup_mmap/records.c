@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the module says about a failed fork: the files' format, and the errno. */
 #include <fcntl.h>
-#include <sys/syscall.h>
+#include <sys/prctl.h>
 
 #include "dup_mmap.h"
 #include "harness.h"
@@ -82,170 +82,6 @@ TEST_F(record, stats_have_their_keys_in_order)
 	check_keys(_metadata, "stats", keys);
 }
 
-/* Only x86 has something to copy there that takes memory, the LDT. */
-static bool arch_dup_mmap_can_fail(void)
-{
-#ifdef __x86_64__
-	return !syscall(SYS_modify_ldt, 0, NULL, 0);
-#else
-	return false;
-#endif
-}
-
-TEST_F(record, points_are_all_there)
-{
-	unsigned long hits, injected;
-	char name[32], kept, *line, *next;
-	int p, n, err, len;
-
-	ASSERT_GT(dm_read("points", text, sizeof(text)), 0);
-	ASSERT_EQ('#', text[0]);
-	line = strchr(text, '\n');
-	ASSERT_NE(NULL, line);
-	line++;
-	for (p = 0; p < DM_NR_POINTS; p++, line = next) {
-		next = strchr(line, '\n');
-		ASSERT_NE(NULL, next) TH_LOG("after %d points", p);
-		*next++ = '\0';
-		len = 0;
-		n = sscanf(line, "%31s %d %lu %lu %c %n", name, &err, &hits,
-			   &injected, &kept, &len);
-		ASSERT_EQ(5, n) TH_LOG("%s", line);
-		ASSERT_STREQ(dm_points[p].name, name);
-		ASSERT_EQ(dm_points[p].err, err);
-		ASSERT_EQ(dm_points[p].err_kept ? 'y' : 'n', kept);
-		/* Says what makes it fail, or that nothing does. */
-		ASSERT_NE('\0', line[len]);
-		if (p == DM_ARCH_DUP_MMAP)
-			EXPECT_EQ(arch_dup_mmap_can_fail(),
-				  !strstr(line + len, "by injection only"));
-	}
-	ASSERT_EQ('\0', *line);
-}
-
-/* Of a fork that is watched, though nothing can fail. */
-TEST_F(record, hits_count_without_injection)
-{
-	static struct dm_maps maps;
-	struct dm_counts counts[2];
-	struct dm_stats stats[2];
-	struct dm_expect want;
-	struct dm_tries tries = { 0 };
-	const char *why;
-	int err;
-	pid_t pid;
-
-	ASSERT_STREQ("", dm_get_maps_and_flags(&maps));
-	ASSERT_STREQ("", dm_arm(DM_VMA_START_WRITE, maps.nr, 0));
-	/* No step for a VMA that there is not: all that a fork comes to. */
-	dm_model(&maps, DM_VMA_START_WRITE, maps.nr, 0, &want);
-	ASSERT_FALSE(want.fails);
-	do {
-		ASSERT_STREQ("", dm_get_stats(&stats[0]));
-		ASSERT_STREQ("", dm_get_counts(&counts[0]));
-		pid = dm_fork(&err);
-		ASSERT_GT(pid, 0);
-		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-		ASSERT_STREQ("", dm_get_counts(&counts[1]));
-		ASSERT_STREQ("", dm_get_stats(&stats[1]));
-		/* Of somebody else's fork there may be a part only. */
-		why = stats[1].forks - stats[0].forks != 1 ? "it was not alone" :
-			dm_compare_counts(&want, DM_VMA_START_WRITE, &counts[0],
-					  &counts[1]);
-	} while (dm_try_again(&tries, *why));
-	ASSERT_STREQ("", why);
-	EXPECT_STREQ("", dm_compare_stats(&want, self->saved.recovery, &stats[0],
-					  &stats[1]));
-}
-
-/* How many forks are counted of one that works; all of its steps are, or none. */
-static unsigned long count_one(struct __test_metadata *_metadata)
-{
-	struct dm_counts counts[2];
-	struct dm_stats stats[2];
-	int err, status, p;
-	pid_t pid;
-
-	ASSERT_STREQ("", dm_get_stats(&stats[0]));
-	ASSERT_STREQ("", dm_get_counts(&counts[0]));
-	pid = dm_fork(&err);
-	ASSERT_GT(pid, 0) TH_LOG("%s", strerror(err));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
-	ASSERT_STREQ("", dm_get_counts(&counts[1]));
-	ASSERT_STREQ("", dm_get_stats(&stats[1]));
-	ASSERT_EQ(stats[0].failed, stats[1].failed);
-	for (p = 0; p < DM_NR_POINTS; p++) {
-		/* No VMA of this program is one that the child does not get. */
-		EXPECT_EQ(stats[1].forks == stats[0].forks || p == DM_CLEAR_DONTCOPY,
-			  counts[1].hits[p] == counts[0].hits[p])
-			TH_LOG("%s", dm_points[p].name);
-	}
-	return stats[1].forks - stats[0].forks;
-}
-
-/* Whoever may want to see a fork has to say so before it begins. */
-TEST_F(record, forks_that_nobody_watches_are_not_counted)
-{
-	static struct dm_alloc alloc;
-	const char *why;
-
-	EXPECT_EQ(0, count_one(_metadata));
-	/* Times are left, but there is no probability; and the reverse. */
-	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
-	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
-	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "Y"));
-	EXPECT_EQ(0, count_one(_metadata));
-	ASSERT_EQ(0, dm_write(DM_FAIL "probability", "100"));
-	ASSERT_EQ(0, dm_write(DM_FAIL "times", "0"));
-	EXPECT_EQ(0, count_one(_metadata));
-	/* Both, and a VMA that there is not. */
-	ASSERT_EQ(0, dm_write(DM_FAIL "vma-index", "100000"));
-	ASSERT_EQ(0, dm_write(DM_FAIL "times", "1"));
-	EXPECT_EQ(1, count_one(_metadata));
-	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
-	EXPECT_EQ(1, count_one(_metadata));
-	dm_reset();
-	EXPECT_EQ(0, count_one(_metadata));
-
-	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
-	EXPECT_EQ(1, count_one(_metadata));
-	EXPECT_EQ(0, count_one(_metadata));
-
-	/* With a fail-nth that nothing else takes any off. */
-	why = dm_alloc_begin(&alloc, NULL);
-	if (!why) {
-		ASSERT_EQ(0, dm_set_nth(100000));
-		EXPECT_EQ(1, count_one(_metadata));
-		ASSERT_EQ(0, dm_set_nth(0));
-		EXPECT_EQ(0, count_one(_metadata));
-	}
-	dm_alloc_end(&alloc);
-	EXPECT_EQ(NULL, why);
-}
-
-/* What is asked of some tasks makes no difference to others. */
-TEST_F(record, forks_of_other_tasks_are_not_counted)
-{
-	ASSERT_STREQ("", dm_arm(DM_VMA_START_WRITE, 100000, 0));
-	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
-	EXPECT_EQ(1, count_one(_metadata));
-	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "0"));
-	EXPECT_EQ(0, count_one(_metadata));
-	ASSERT_EQ(0, dm_write(DM_FAIL "dry-run", "1"));
-	EXPECT_EQ(0, count_one(_metadata));
-	/* It is still there for the one that it is for. */
-	ASSERT_EQ(0, dm_write(DM_FAIL "probability", "0"));
-	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
-	EXPECT_EQ(1, count_one(_metadata));
-	EXPECT_EQ(0, count_one(_metadata));
-	/* Without a filter, for everybody. */
-	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "0"));
-	ASSERT_EQ(0, dm_write(DM_FAIL "task-filter", "N"));
-	ASSERT_EQ(0, dm_write(DM_FAIL "probability", "100"));
-	EXPECT_LE(1, count_one(_metadata));
-}
-
 TEST_F(record, kernel_log_says_injected)
 {
 	bool forced = false, named = false;
@@ -272,262 +108,54 @@ TEST_F(record, kernel_log_says_injected)
 	EXPECT_TRUE(named);
 }
 
-/* `last` as a line of `log`: comm comes last, as it may have spaces. */
-static void last_as_line(struct __test_metadata *_metadata, char *line, size_t size)
+/* The framework says that a failure was forced, and this module which step it was. */
+TEST_F(record, verbose_names_the_step)
 {
-	const char *sep = "", *comm = NULL;
-	char *key, *value, *next;
-	size_t len = 0;
+	static const char line[] =
+		"FAULT_INJECTION: vm-area-dup, vma-index 1, alloc-nth 0\n";
+	bool said;
+	ssize_t n;
+	int fd, on;
 
-	ASSERT_GT(dm_read("last", text, sizeof(text)), 0);
-	for (key = text; *key; key = next) {
-		next = strchr(key, '\n');
-		ASSERT_NE(NULL, next);
-		*next++ = '\0';
-		value = strstr(key, ": ");
-		ASSERT_NE(NULL, value) TH_LOG("%s", key);
-		*value = '\0';
-		value += 2;
-		if (!strcmp(key, "comm")) {
-			comm = value;
-			continue;
-		}
-		len += snprintf(line + len, size - len, "%s%s=%s", sep, key, value);
-		ASSERT_LT(len, size);
-		sep = " ";
-	}
-	ASSERT_NE(NULL, comm);
-	len += snprintf(line + len, size - len, " comm=%s", comm);
-	ASSERT_LT(len, size);
-}
-
-/* Cuts off the first line of *p. */
-static char *next_line(struct __test_metadata *_metadata, char **p)
-{
-	char *line = *p, *end = strchr(line, '\n');
-
-	ASSERT_NE(NULL, end) TH_LOG("'%s' is cut off", line);
-	*end = '\0';
-	*p = end + 1;
-	return line;
-}
-
-/* A fork that fails at once, with an errno that tells it from others. */
-static void fail_with(struct __test_metadata *_metadata, int nr)
-{
-	char error[16];
-	int err;
-
-	snprintf(error, sizeof(error), "%d", -nr);
-	ASSERT_EQ(0, dm_write(DM_FAIL "errno", error));
-	ASSERT_EQ(-1, dm_fork(&err));
-	ASSERT_EQ(ENOMEM, err);
-}
-
-TEST_F(record, log_keeps_the_last_256)
-{
-	static char log[131072], want[3][1024];
-	const char * const recoveries[] = { "upstream", "rust", "upstream" };
-	const enum dm_point points[] = {
-		DM_COPY_PAGE_RANGE, DM_ARCH_DUP_MMAP, DM_VM_AREA_DUP
-	};
-	char error[32], *line, *p;
-	int i, nr, err;
-
-	ASSERT_GT(dm_read("log", log, sizeof(log)), 0);
-	ASSERT_STREQ("# dropped 0\n", log);
-
-	/* The name of a task may have spaces, and what looks like another key. */
-	ASSERT_EQ(0, dm_write_path("/proc/self/comm", "a b errno=0"));
-	for (i = 0; i < 3; i++) {
-		ASSERT_STREQ("", dm_use_recovery(recoveries[i]));
-		ASSERT_STREQ("", dm_arm(points[i], points[i] == DM_ARCH_DUP_MMAP ?
-					-1 : 3, 0));
-		ASSERT_EQ(-1, dm_fork(&err)) TH_LOG("%d", i);
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		SKIP(return, "/dev/kmsg: %s", strerror(errno));
+	for (on = 0; on < 2; on++) {
+		lseek(fd, 0, SEEK_END);
+		ASSERT_STREQ("", dm_arm(DM_VM_AREA_DUP, 1, 0));
+		ASSERT_EQ(0, dm_write(DM_FAIL "verbose", on ? "1" : "0"));
+		EXPECT_EQ(ENOMEM, dm_try_fork());
 		dm_disarm();
-		last_as_line(_metadata, want[i], sizeof(want[i]));
+		said = false;
+		while ((n = read(fd, text, sizeof(text) - 1)) > 0) {
+			text[n] = '\0';
+			said |= !!strstr(text, line);
+		}
+		EXPECT_EQ(on, said);
 	}
-	ASSERT_GT(dm_read("log", log, sizeof(log)), 0);
-	p = log;
-	ASSERT_STREQ("# dropped 0", next_line(_metadata, &p));
-	for (i = 0; i < 3; i++) {
-		line = next_line(_metadata, &p);
-		ASSERT_STREQ(want[i], line);
-		ASSERT_NE(NULL, strstr(line, " comm=a b errno=0")) TH_LOG("%s", line);
-	}
-	ASSERT_EQ('\0', *p);
-
-	ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
-	ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
-	for (nr = 1; nr <= 256 + 10; nr++)
-		fail_with(_metadata, nr);
-	dm_disarm();
-	last_as_line(_metadata, want[0], sizeof(want[0]));
-	p = log;
-	ASSERT_GT(dm_read("log", log, sizeof(log)), 0);
-	ASSERT_STREQ("# dropped 13", next_line(_metadata, &p));
-	line = NULL;
-	for (nr = 11; nr <= 256 + 10; nr++) {
-		line = next_line(_metadata, &p);
-		snprintf(error, sizeof(error), " errno=%d ", -nr);
-		ASSERT_NE(NULL, strstr(line, error)) TH_LOG("no%sin %s", error, line);
-	}
-	ASSERT_STREQ(want[0], line);
-	ASSERT_EQ('\0', *p);
-
-	dm_reset();
-	ASSERT_GT(dm_read("log", log, sizeof(log)), 0);
-	ASSERT_STREQ("# dropped 0\n", log);
+	close(fd);
 }
 
-FIXTURE(trace) {
-	struct dm_saved saved;
-	struct dm_alloc alloc;
-};
-
-FIXTURE_VARIANT(trace) {
-	const char *recovery;
-};
-
-FIXTURE_VARIANT_ADD(trace, rust) { "rust" };
-FIXTURE_VARIANT_ADD(trace, upstream) { "upstream" };
-
-FIXTURE_SETUP(trace)
+/* Whatever a task calls itself, its record has a line for that and no more. */
+TEST_F(record, comm_is_one_line_and_all_of_it)
 {
-	const char *why;
-
-	dm_save(&self->saved);
-	why = dm_trace_begin();
-	if (*why)
-		SKIP(return, "%s", why);
-	ASSERT_STREQ("", dm_use_recovery(variant->recovery));
-}
-
-FIXTURE_TEARDOWN_PARENT(trace)
-{
-	dm_trace_end();
-	dm_alloc_end(&self->alloc);
-	dm_restore(&self->saved);
-}
-
-/* What the only event of this name prints, "" if there is none. */
-static const char *the_event(struct __test_metadata *_metadata, const char *name)
-{
-	const struct dm_event *events;
-	int i, nr = dm_get_events(&events);
-	size_t len = strlen(name);
-	const char *found = "";
-
-	ASSERT_GE(nr, 0);
-	for (i = 0; i < nr; i++) {
-		if (strncmp(events[i].what, name, len) || strncmp(events[i].what + len, ": ", 2))
-			continue;
-		ASSERT_STREQ("", found) TH_LOG("twice: %s", events[i].what);
-		ASSERT_EQ(getpid(), events[i].pid) TH_LOG("%s", events[i].what);
-		found = events[i].what + len + 2;
-	}
-	return found;
-}
-
-/* One fork that fails; the events are those of it. */
-static void shoot_traced(struct __test_metadata *_metadata, enum dm_point point,
-			 int index, int error, const char *alloc_nth,
-			 struct dm_record *rec)
-{
-	int err;
-
-	dm_trace_clear();
-	ASSERT_STREQ("", dm_arm(point, index, error));
-	ASSERT_EQ(0, dm_write(DM_FAIL "alloc-nth", alloc_nth));
-	ASSERT_EQ(-1, dm_fork(&err));
-	ASSERT_EQ(ENOMEM, err);
-	dm_disarm();
-	ASSERT_STREQ("", dm_get_record(rec));
-	ASSERT_STREQ(dm_points[point].name, rec->point);
-}
-
-/* The same numbers as in `last`, under their own names. */
-TEST_F(trace, events_agree_with_last)
-{
-	static struct dm_maps maps;
-	const struct {
-		enum dm_point point;
-		int error;
-		const char *alloc_nth;
-		int injected;		/* the error in the event */
-		bool recovered;
+	static const struct {
+		const char *name, *reads;
 	} c[] = {
-		{ DM_COPY_PAGE_RANGE, 0, "0", -ENOMEM, true },
-		{ DM_ARCH_DUP_MMAP, 0, "0", -ENOMEM, true },
-		{ DM_VMA_START_WRITE, -EINTR, "0", -EINTR, true },
-		/* dup_mmap() makes something else of it. */
-		{ DM_VM_AREA_DUP, -EINTR, "0", -EINTR, true },
-		{ DM_MT_DUP, 0, "0", -ENOMEM, false },
-		/* The step is taken, and what it comes to not known yet. */
-		{ DM_VM_AREA_DUP, 0, "1", 0, true },
+		{ "a\nerrno: 5\n", "a\\nerrno: 5\\n" },
+		{ "\x01\xff\t\\", "\\x01\\xff\\t\\\\" },
+		{ "fifteen bytes..", "fifteen bytes.." },
 	};
-	struct dm_layout l;
 	struct dm_record rec;
-	char want[512];
-	const char *why;
 	size_t i;
-	int index;
 
-	ASSERT_EQ(NULL, dm_build(&l, DM_ANON, DM_MIDDLE));
-	why = dm_alloc_begin(&self->alloc, "");
-	ASSERT_EQ(0, dm_trace_event("injected", true));
-	ASSERT_EQ(0, dm_trace_event("recovered", true));
 	for (i = 0; i < ARRAY_SIZE(c); i++) {
-		if (why && strcmp(c[i].alloc_nth, "0")) {
-			TH_LOG("no allocation fails: %s", why);
-			continue;
-		}
-		ASSERT_STREQ("", dm_get_maps(&maps));
-		index = dm_points[c[i].point].has_vma ? dm_index_of(&maps, l.addr) : -1;
-		shoot_traced(_metadata, c[i].point, index, c[i].error,
-			     c[i].alloc_nth, &rec);
-		ASSERT_EQ(index, rec.index);
-		ASSERT_EQ(strtoul(c[i].alloc_nth, NULL, 10), rec.alloc_nth);
-		ASSERT_EQ(c[i].recovered, !strcmp(variant->recovery, rec.recovery));
-
-		snprintf(want, sizeof(want),
-			 "point=%s vma_index=%d vma=%lx-%lx error=%d alloc_nth=%lu",
-			 rec.point, rec.index, rec.start, rec.end_addr,
-			 c[i].injected, rec.alloc_nth);
-		ASSERT_STREQ(want, the_event(_metadata, "injected"))
-			TH_LOG("case %zu", i);
-		if (dm_points[c[i].point].err_kept)
-			ASSERT_EQ(c[i].injected, rec.err);
-
-		snprintf(want, sizeof(want),
-			 "point=%s vma_index=%d vma=%lx-%lx error=%d recovery=%s extent=%llx vmas_copied=%lu vmas_torn_down=%lu pages_uncharged=%lu",
-			 rec.point, rec.index, rec.start, rec.end_addr, rec.err,
-			 rec.recovery, rec.end, rec.copied, rec.torn_down,
-			 rec.uncharged);
-		ASSERT_STREQ(c[i].recovered ? want : "",
-			     the_event(_metadata, "recovered"))
-			TH_LOG("case %zu", i);
-	}
-	EXPECT_STREQ("", dm_check_layout(&l));
-	EXPECT_STREQ("", dm_unbuild(&l));
-}
-
-TEST_F(trace, nothing_without_events)
-{
-	static const char * const names[] = { "injected", "recovered" };
-	struct dm_record rec;
-	int on;
-	size_t i;
-
-	/* Neither, then each alone, then neither again. */
-	for (on = 0; on < 4; on++) {
-		for (i = 0; i < 2; i++)
-			ASSERT_EQ(0, dm_trace_event(names[i], on == (int)i + 1));
-		shoot_traced(_metadata, DM_COPY_PAGE_RANGE, 1, 0, "0", &rec);
-		for (i = 0; i < 2; i++) {
-			EXPECT_EQ(on == (int)i + 1, !!*the_event(_metadata, names[i]))
-				TH_LOG("%s, run %d", names[i], on);
-		}
+		ASSERT_EQ(0, prctl(PR_SET_NAME, c[i].name));
+		ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
+		EXPECT_EQ(ENOMEM, dm_try_fork());
+		ASSERT_STREQ("", dm_get_record(&rec));
+		EXPECT_STREQ(c[i].reads, rec.comm);
+		EXPECT_EQ(-ENOMEM, rec.err);
 	}
 }
 

@@ -127,6 +127,8 @@ static const struct rw_file {
 
 #define NR_RW	ARRAY_SIZE(rw_files)
 
+#define MAX_TEXT	63	/* bytes that a file takes */
+
 static inline int open_file(struct __test_metadata *_metadata, const char *file, int flags)
 {
 	char path[256];
@@ -157,6 +159,31 @@ static inline ssize_t get(int fd, char *buf, size_t size, off_t off)
 
 	buf[n < 0 ? 0 : n] = '\0';
 	return n < 0 ? -errno : n;
+}
+
+static inline void fd_is(struct __test_metadata *_metadata, int fd, const char *want,
+			 const char *what)
+{
+	char buf[128];
+
+	ASSERT_GT(get(fd, buf, sizeof(buf), 0), 0) TH_LOG("%s", what);
+	ASSERT_STREQ(want, buf) TH_LOG("%s", what);
+}
+
+static inline void check_is(struct __test_metadata *_metadata, const char *file,
+			    const char *want)
+{
+	char buf[128];
+
+	ASSERT_GT(dm_read(file, buf, sizeof(buf)), 0) TH_LOG("%s", file);
+	ASSERT_STREQ(want, buf) TH_LOG("%s", file);
+}
+
+static inline void accepts(struct __test_metadata *_metadata, const char *file,
+			   const char *text, const char *reads)
+{
+	ASSERT_EQ(0, dm_write(file, text)) TH_LOG("'%s' to %s", text, file);
+	check_is(_metadata, file, reads);
 }
 
 #endif /* RW_FILES_H */

@@ -186,6 +186,15 @@ long dm_read_number(const char *path)
 	return end == buf ? -1 : v;
 }
 
+int dm_nr_lines(const char *text)
+{
+	int n = 0;
+
+	for (text = strchr(text, '\n'); text && text[1]; text = strchr(text + 1, '\n'))
+		n++;
+	return n;
+}
+
 char *dm_bracketed(char *text)
 {
 	char *open = strchr(text, '['), *close;

@@ -38,6 +38,9 @@ bool dm_close_kept(void);
 /* From now on who opens a file of the module holds this for reading meanwhile. */
 void dm_open_under(pthread_rwlock_t *lock);
 
+/* Lines of a text behind the first one, which is its head. */
+int dm_nr_lines(const char *text);
+
 /* Of "a [b] c" the b, cut out in place; NULL if there is none. */
 char *dm_bracketed(char *text);
 
