@@ -190,7 +190,7 @@ impl State {
         call.counts.injected(step.point);
         trace::injected(&place, error, alloc_nth);
         // The framework's own lines say that fail_dup_mmap, or failslab, has forced a failure.
-        if self.fault.is_verbose() {
+        if self.fault.may_say() {
             pr_notice!(
                 "FAULT_INJECTION: {}, vma-index {}, alloc-nth {alloc_nth}\n",
                 step.point,

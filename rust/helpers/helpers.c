@@ -6,7 +6,9 @@
 #include <linux/mmdebug.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
+#include <linux/ratelimit.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/xarray.h>
 
@@ -185,6 +187,8 @@ bool helper_current_make_it_fail(void)
 void helper_fault_attr_init(struct fault_attr *attr)
 {
 	*attr = (struct fault_attr)FAULT_ATTR_INITIALIZER;
+	/* lockdep takes the class of a lock that is initialised so from static memory only. */
+	raw_spin_lock_init(&attr->ratelimit_state.lock);
 }
 
 /* Back to FAULT_ATTR_INITIALIZER, but for what belongs to the directory. */
@@ -216,9 +220,10 @@ bool helper_fault_attr_task_filter(const struct fault_attr *attr)
 	return READ_ONCE(attr->task_filter);
 }
 
-bool helper_fault_attr_verbose(const struct fault_attr *attr)
+/* As fail_dump() asks. */
+bool helper_fault_attr_may_say(struct fault_attr *attr)
 {
-	return READ_ONCE(attr->verbose) > 0;
+	return READ_ONCE(attr->verbose) > 0 && __ratelimit(&attr->ratelimit_state);
 }
 
 void helper_trace_injected(enum dup_mmap_point point, int vma_index,

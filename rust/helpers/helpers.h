@@ -63,7 +63,7 @@ void helper_fault_attr_init(struct fault_attr *attr);
 void helper_fault_attr_disarm(struct fault_attr *attr);
 bool helper_fault_attr_armed(struct fault_attr *attr);
 bool helper_fault_attr_task_filter(const struct fault_attr *attr);
-bool helper_fault_attr_verbose(const struct fault_attr *attr);
+bool helper_fault_attr_may_say(struct fault_attr *attr);
 
 /* The tracepoints; no VMA is an index of -1. */
 void helper_trace_injected(enum dup_mmap_point point, int vma_index,

@@ -22,7 +22,8 @@ pub(crate) struct FaultAttr {
     attr: Opaque<raw::fault_attr>,
 }
 
-// SAFETY: The C code lets several tasks use an attribute at once: its fields are independent words.
+// SAFETY: The C code lets several tasks use an attribute at once: its fields are independent words,
+// and its rate limit has a lock.
 unsafe impl Send for FaultAttr {}
 // SAFETY: All that `&FaultAttr` gives is `should_fail()` and what root may write, which C takes
 // from any task at any time.
@@ -63,10 +64,12 @@ impl FaultAttr {
         !filter || make_it_fail()
     }
 
-    /// Whether failures are to be told in the kernel's log.
-    pub(crate) fn is_verbose(&self) -> bool {
-        // SAFETY: By the type invariant the attribute is initialised.
-        unsafe { raw::helper_fault_attr_verbose(self.attr.get()) }
+    /// Whether the kernel's log may have one more line about failures, as `fail_dump()` asks:
+    /// `verbose` is not 0, and the rate limit leaves room. Each line counts for the limit.
+    pub(crate) fn may_say(&self) -> bool {
+        // SAFETY: By the type invariant the attribute is initialised, its rate limit included,
+        // which has a lock of its own.
+        unsafe { raw::helper_fault_attr_may_say(self.attr.get()) }
     }
 
     /// Puts every knob back to where [`FaultAttr::new`] had it.

@@ -136,6 +136,36 @@ TEST_F(record, verbose_names_the_step)
 	close(fd);
 }
 
+/* Both lines of a failure count for the limit. */
+TEST_F(record, lines_are_limited)
+{
+	const int nr = 4;
+	int fd, i, limited, lines;
+	ssize_t n;
+
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		SKIP(return, "/dev/kmsg: %s", strerror(errno));
+	for (limited = 0; limited < 2; limited++) {
+		lseek(fd, 0, SEEK_END);
+		ASSERT_STREQ("", dm_arm(DM_MT_DUP, -1, 0));
+		ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+		ASSERT_EQ(0, dm_write(DM_FAIL "verbose", "1"));
+		ASSERT_EQ(0, dm_write(DM_FAIL "verbose_ratelimit_interval_ms",
+				      limited ? "3600000" : "0"));
+		ASSERT_EQ(0, dm_write(DM_FAIL "verbose_ratelimit_burst", "3"));
+		for (i = 0; i < nr; i++)
+			EXPECT_EQ(ENOMEM, dm_try_fork());
+		dm_disarm();
+		for (lines = 0; (n = read(fd, text, sizeof(text) - 1)) > 0;) {
+			text[n] = '\0';
+			lines += !!strstr(text, "FAULT_INJECTION: ");
+		}
+		EXPECT_EQ(limited ? 3 : 2 * nr, lines);
+	}
+	close(fd);
+}
+
 /* Whatever a task calls itself, its record has a line for that and no more. */
 TEST_F(record, comm_is_one_line_and_all_of_it)
 {
