@@ -8,7 +8,6 @@
 #include <linux/pgtable.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
-#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/xarray.h>
 
@@ -187,8 +186,8 @@ bool helper_current_make_it_fail(void)
 void helper_fault_attr_init(struct fault_attr *attr)
 {
 	*attr = (struct fault_attr)FAULT_ATTR_INITIALIZER;
-	/* lockdep takes the class of a lock that is initialised so from static memory only. */
-	raw_spin_lock_init(&attr->ratelimit_state.lock);
+	/* The initializer is for static memory: a lock elsewhere needs a class for lockdep. */
+	ratelimit_state_init(&attr->ratelimit_state, 0, DEFAULT_RATELIMIT_BURST);
 }
 
 /* Back to FAULT_ATTR_INITIALIZER, but for what belongs to the directory. */

@@ -64,11 +64,12 @@ impl FaultAttr {
         !filter || make_it_fail()
     }
 
-    /// Whether the kernel's log may have one more line about failures, as `fail_dump()` asks:
-    /// `verbose` is not 0, and the rate limit leaves room. Each line counts for the limit.
+    /// Whether one more line about failures may go to the kernel's log, like `fail_dump()`.
+    ///
+    /// It may if `verbose` is not 0 and the rate limit leaves room. Then it counts for the limit,
+    /// whose lock is tried and never waited for.
     pub(crate) fn may_say(&self) -> bool {
-        // SAFETY: By the type invariant the attribute is initialised, its rate limit included,
-        // which has a lock of its own.
+        // SAFETY: By the type invariant the attribute is initialised, and so is its rate limit.
         unsafe { raw::helper_fault_attr_may_say(self.attr.get()) }
     }
 

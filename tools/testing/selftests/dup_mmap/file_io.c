@@ -71,6 +71,7 @@ TEST_F(file, byte_by_byte)
 		{ POINT, 2 },		{ VMA_INDEX, 2 },
 		{ VMA_ADDR, 2 },	{ ERRNO, 2 },
 		{ ALLOC_NTH, 2 },	{ RECOVERY_NTH, 2 },
+		{ PER_FORK, 2 },	{ SEED, 2 },
 		{ DRY_RUN, 2 },		{ HOLD_AT, 70 },
 		{ HOLD_TIMEOUT, 2 },	{ DM_HOLD "held", 30 },
 	};

@@ -143,8 +143,8 @@ TEST_F(file, root_only)
 {
 	int ret = dm_fork_run(open_all, NULL);
 
-	EXPECT_EQ(0, ret) TH_LOG("%s", ret > 0 && ret <= nr_files ? files[ret - 1].name :
-						       "it could not try");
+	EXPECT_EQ(0, ret) TH_LOG("%s", ret <= 0 || ret > nr_files ? "it could not try" :
+				 files[ret - 1].name);
 }
 
 int main(int argc, char **argv)

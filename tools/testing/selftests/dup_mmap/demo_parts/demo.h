@@ -13,7 +13,7 @@ extern struct dm_maps maps;
 /* What one of them is, in words. */
 const char *kind_of(const struct dm_vma *vma);
 
-/* Prints that it is so, or why it is not: then the demo ends with BAD. */
+/* Prints what holds; or, if why is not "", that it does not, and the demo has failed. */
 void verdict(const char *what, const char *why);
 /* "" or what has changed of this process. */
 const char *check_memory(void);

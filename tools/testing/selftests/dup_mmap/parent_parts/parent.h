@@ -87,6 +87,7 @@ struct kinds_of {
 
 extern const struct kinds_of with_kinds[NR_WITH];
 
+/* What that one of scene->leaver does in the end. */
 const char *leaver_name(int i);
 
 #endif /* DM_PARENT_H */

@@ -50,9 +50,11 @@ extern unsigned long nr_cycles;
 extern int me;
 
 unsigned long epoch(void);
-/* Since then nothing has begun to change; and the module is there. */
+/* Since then nothing has begun to change. */
 bool is_still(unsigned long since);
+/* The same, and the module is there. */
 bool is_there(unsigned long since);
+/* All are to end. */
 bool stopped(void);
 
 /* One more of its counts. */
@@ -61,13 +63,14 @@ void count(int what);
 __printf(1, 2) void doing(const char *fmt, ...);
 /* The first thing is kept: it is the one to look at. */
 __printf(1, 2) void wrong(const char *fmt, ...);
+/* It is not stuck. */
 void moves(void);
-/* Something that has begun in this epoch. */
+/* It is not stuck, and has done something that it began in this epoch. */
 void did(unsigned long since);
 /* Whether all of those that matter in this epoch have done something in it. */
 bool all_did(unsigned long since);
 
-/* Each part has numbers of its own. */
+/* From 0 to n - 1. Each part has a sequence of its own. */
 int random_below(int n);
 
 /*
