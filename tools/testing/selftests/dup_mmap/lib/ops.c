@@ -53,6 +53,9 @@ static size_t page, huge;
 static pid_t beside[MAX_FORKS];
 static int nr_beside, depth;
 
+/* An operation has mapped what grows down. */
+static bool some_grow;
+
 struct range {
 	char *addr;
 	size_t len, unit;
@@ -101,6 +104,7 @@ const char *dm_ops_begin(void)
 {
 	long size = dm_read_number(DM_HUGE_SIZE);
 
+	some_grow = false;
 	page = sysconf(_SC_PAGESIZE);
 	/* With large pages that is hundreds of megabytes: then it is an area like the other. */
 	huge = size > 0 && (size_t)size <= MAX_HUGE ? (size_t)size : PARTS * page;
@@ -120,6 +124,17 @@ static const int prots[] = {
 static int prot_of(const struct dm_op *op)
 {
 	return prots[op->how % ARRAY_SIZE(prots)];
+}
+
+/*
+ * Linux 7.3 charges the new pages of a VMA that grows, in acct_stack_growth(), and gives them
+ * back only if it is accounted: else it never does, with or without a fork. So what grows is
+ * mapped accounted, and stays so: mprotect() never takes PROT_WRITE away then. Where there is
+ * no anon_vma, as after MREMAP_DONTUNMAP or in the child of MADV_WIPEONFORK, that would end it.
+ */
+static int new_prot_of(const struct dm_op *op)
+{
+	return prot_of(op) | (some_grow ? PROT_WRITE : 0);
 }
 
 /* The upper bits of how. */
@@ -142,15 +157,14 @@ static int anon_kind(const struct dm_op *op)
 	return op->how / 32 % ARRAY_SIZE(anon_flags);
 }
 
-/*
- * A VMA that grows is accounted here. Else Linux 7.3 charges its new pages, in
- * acct_stack_growth(), and never gives them back, with or without a fork. It stays so: an
- * mprotect() lets go of the charge where nothing was ever written.
- */
+static bool grows(const struct dm_op *op)
+{
+	return anon_flags[anon_kind(op)].flags & MAP_GROWSDOWN;
+}
+
 static int anon_prot_of(const struct dm_op *op)
 {
-	return anon_flags[anon_kind(op)].flags & MAP_GROWSDOWN ? PROT_READ | PROT_WRITE :
-		prot_of(op);
+	return grows(op) ? PROT_READ | PROT_WRITE : prot_of(op);
 }
 
 static void do_map(const struct dm_op *op)
@@ -159,7 +173,7 @@ static void do_map(const struct dm_op *op)
 	char *p = mmap(r.addr, r.len, anon_prot_of(op),
 		       anon_flags[anon_kind(op)].flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
-	if (p != MAP_FAILED && anon_flags[anon_kind(op)].flags & MAP_GROWSDOWN)
+	if (p != MAP_FAILED && grows(op))
 		p[r.len - 1] = 1;
 }
 
@@ -192,7 +206,7 @@ static void do_protect(const struct dm_op *op)
 {
 	struct range r = range(op, op->at);
 
-	mprotect(r.addr, r.len, prot_of(op));
+	mprotect(r.addr, r.len, new_prot_of(op));
 }
 
 /* The kernel writes there: what can't be written to is an error and no signal. */
@@ -532,8 +546,14 @@ static size_t which(const struct dm_op *op)
 	return i;
 }
 
+static void remember(const struct dm_op *op)
+{
+	some_grow |= ops[which(op)].fn == do_map && grows(op);
+}
+
 void dm_do_op(const struct dm_op *op)
 {
+	remember(op);
 	ops[which(op)].fn(op);
 }
 
@@ -561,6 +581,7 @@ const char *dm_op_text(const struct dm_op *op)
 	struct range r = range(op, op->at);
 	char what[128] = "";
 
+	remember(op);
 	if (fn == do_map)
 		snprintf(what, sizeof(what), ", %s, %s", prot_text(anon_prot_of(op)),
 			 anon_flags[anon_kind(op)].name);
@@ -569,7 +590,7 @@ const char *dm_op_text(const struct dm_op *op)
 			 prot_text(prot_of(op)), is_shared(op) ? "shared" : "private",
 			 file_page(op));
 	else if (fn == do_protect)
-		snprintf(what, sizeof(what), ", %s", prot_text(prot_of(op)));
+		snprintf(what, sizeof(what), ", %s", prot_text(new_prot_of(op)));
 	else if (fn == do_advise)
 		snprintf(what, sizeof(what), ", %s", advices[advice_of(op)].name);
 	else if (fn == do_move)

@@ -29,14 +29,17 @@ char *dm_ops_end(void);
 char *dm_ops_at(uint8_t where);
 
 /*
- * Carries it out. That the kernel refuses it is no error. It may fork and return in the
- * child only; the parent then waits for the child and exits.
+ * Carries it out, after those before it. That the kernel refuses it is no error. It may fork
+ * and return in the child only; the parent then waits for the child and exits.
  */
 void dm_do_op(const struct dm_op *op);
 /* Ends the children that run beside this process, and waits for them. */
 void dm_ops_done(void);
 
-/* In a static buffer, as a line to read: "madvise(0x4003000, 2 pages, MADV_DONTFORK)". */
+/*
+ * In a static buffer, as a line to read: "madvise: 0x4003000, 2 pages, MADV_DONTFORK". Of those
+ * before it, it has to be asked first: what some do depends on them.
+ */
 const char *dm_op_text(const struct dm_op *op);
 
 #endif /* DM_OPS_H */
