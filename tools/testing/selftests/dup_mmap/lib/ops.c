@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@
 #define MAX_HUGE	(2ul << 20)
 #define MAX_FORKS	4
 #define FILE_PAGES	64
+#define MAX_LEN		16	/* of a range, in its units */
 
 /* For a process and those that it forks. */
 static int memfd, content;
@@ -85,7 +87,7 @@ static struct range range(const struct dm_op *op, uint8_t at)
 	bool is_huge = op->to >= 0xe0;
 	size_t unit = is_huge ? huge / PARTS : page;
 	size_t nr = is_huge ? NR_HUGE * PARTS : NR_PAGES;
-	size_t first = at % nr, len = 1 + op->len % 16;
+	size_t first = at % nr, len = 1 + op->len % MAX_LEN;
 	char *start = is_huge ? huge_start() : dm_ops_start();
 
 	if (len > nr - first)
@@ -100,6 +102,17 @@ char *dm_ops_at(uint8_t where)
 	return range(&op, where).addr;
 }
 
+/* What is written: not zeros, which a page that is lost has as well. */
+static bool fill(int fd)
+{
+	static uint8_t bytes[256 + MAX_LEN * 256];
+	size_t i;
+
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = 1 + i % 251;
+	return write(fd, bytes, sizeof(bytes)) == sizeof(bytes);
+}
+
 const char *dm_ops_begin(void)
 {
 	long size = dm_read_number(DM_HUGE_SIZE);
@@ -110,8 +123,7 @@ const char *dm_ops_begin(void)
 	huge = size > 0 && (size_t)size <= MAX_HUGE ? (size_t)size : PARTS * page;
 	memfd = memfd_create("dup_mmap", MFD_CLOEXEC);
 	content = memfd_create("content", MFD_CLOEXEC);
-	if (memfd < 0 || content < 0 || ftruncate(memfd, FILE_PAGES * page) ||
-	    ftruncate(content, 1 << 16))
+	if (memfd < 0 || content < 0 || ftruncate(memfd, FILE_PAGES * page) || !fill(content))
 		return "cannot make a file in memory";
 	return "";
 }
@@ -209,23 +221,46 @@ static void do_protect(const struct dm_op *op)
 	mprotect(r.addr, r.len, new_prot_of(op));
 }
 
-/* The kernel writes there: what can't be written to is an error and no signal. */
-static void do_write(const struct dm_op *op)
+/* The first bytes of each page. */
+static int pages_of(const struct dm_op *op, struct iovec *pages, size_t bytes)
 {
 	struct range r = range(op, op->at);
-	size_t off;
+	int nr = r.len / r.unit, i;
 
-	for (off = 0; off < r.len; off += r.unit)
-		pread(content, r.addr + off, 1 + op->how, off % 4096);
+	for (i = 0; i < nr; i++)
+		pages[i] = (struct iovec){ r.addr + i * r.unit, bytes };
+	return nr;
+}
+
+/*
+ * The kernel writes there: what can't be written to is an error and no signal. It ends at such
+ * a page, and goes on behind it here.
+ */
+static void do_write(const struct dm_op *op)
+{
+	size_t bytes = 1 + op->how;
+	struct iovec pages[MAX_LEN];
+	int nr = pages_of(op, pages, bytes), i;
+	ssize_t n;
+
+	for (i = 0; i < nr; i += n / bytes + 1) {
+		n = preadv(content, pages + i, nr - i, op->at);
+		if (n < 0)
+			n = 0;
+	}
 }
 
 static void do_read(const struct dm_op *op)
 {
-	struct range r = range(op, op->at);
-	size_t off;
+	struct iovec pages[MAX_LEN];
+	int nr = pages_of(op, pages, 1), i;
+	ssize_t n;
 
-	for (off = 0; off < r.len; off += r.unit)
-		pwrite(content, r.addr + off, 1, op->how);
+	for (i = 0; i < nr; i += n + 1) {
+		n = pwritev(content, pages + i, nr - i, op->how);
+		if (n < 0)
+			n = 0;
+	}
 }
 
 static const struct {
