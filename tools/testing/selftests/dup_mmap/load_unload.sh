@@ -173,7 +173,7 @@ cycles_while_forking()
 [ -n "$(module_file)" ] || skip_all "no $module.ko in /lib/modules"
 [ -x "$here/fork_loop" ] || skip_all "fork_loop is not built"
 
-begin 13
+begin 14
 
 [ "$was_loaded" = n ] || unload
 is_gone && can_fork
@@ -185,6 +185,13 @@ result $? "loaded: forks work"
 [ "$(cat "$fail/probability" 2>/dev/null)" = 0 ] &&
 	[ "$(cat "$dir/last" 2>/dev/null)" = none ]
 result $? "loaded: nothing armed, nothing failed yet"
+
+echo "$here: $$" > /dev/kmsg
+for old in xa-zero xa-zero-bare rust; do
+	echo "$old" > "$dir/recovery"
+done
+dmesg | sed "1,/: $$\$/d" | grep -c 'leaves half-built mms' | grep -qx 1
+result $? "loaded: the kernel's log says once that an old recovery is chosen"
 
 # Its end calls the module, so it must be there until then.
 exec 3< "$dir/last"

@@ -2,9 +2,12 @@
 /*
  * Random values for each file that can be written, near what it takes and far from it: one
  * is taken and can be read, or refused and changes nothing. 200 for each file; with
- * DUP_MMAP_LONG 100,000.
+ * DUP_MMAP_LONG 100,000. Those of the fault attribute are the kernel's own and get 40; a fork
+ * that goes by what is left in them works or says ENOMEM.
  */
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "dup_mmap.h"
@@ -119,6 +122,83 @@ TEST_F_TIMEOUT(file, random_values, dm_long_form() ? 10800 : 600)
 	TH_LOG("%ld taken, %ld refused, %ld us each", taken, refused,
 	       ((end.tv_sec - start.tv_sec) * 1000000 +
 		(end.tv_nsec - start.tv_nsec) / 1000) / (taken + refused));
+	EXPECT_GT(taken, 0);
+	EXPECT_GT(refused, 0);
+}
+
+static bool is_ours(const char *name)
+{
+	size_t f;
+
+	for (f = 0; f < NR_RW; f++)
+		if (!strcmp(rw_files[f].name, name))
+			return true;
+	return false;
+}
+
+#define MAX_STANDARD	32
+
+/* The files of the fault attribute that rw_files has not: how many there are. */
+static int list_standard(struct __test_metadata *_metadata, char (*names)[64])
+{
+	DIR *d = opendir(DM_DIR "/" DM_FAIL);
+	struct dirent *e;
+	int nr = 0;
+
+	ASSERT_NE(NULL, d);
+	while ((e = readdir(d))) {
+		ASSERT_LT(nr, MAX_STANDARD);
+		snprintf(names[nr], sizeof(*names), DM_FAIL "%.40s", e->d_name);
+		nr += e->d_type == DT_REG && !is_ours(names[nr]);
+	}
+	closedir(d);
+	return nr;
+}
+
+TEST_F_TIMEOUT(file, standard_values, dm_long_form() ? 10800 : 600)
+{
+	char names[MAX_STANDARD][64], was[128], now[128], text[80];
+	int nr_files, rounds = dm_long_form() ? 100000 : 40, nr, f, ret, err, status, failed = 0;
+	long taken = 0, refused = 0;
+	unsigned int seed = 2;
+	size_t len;
+	pid_t pid;
+
+	nr_files = list_standard(_metadata, names);
+	ASSERT_GE(nr_files, 8);
+	ASSERT_EQ(0, dm_write_path("/proc/self/make-it-fail", "1"));
+	for (nr = 0; nr < rounds; nr++) {
+		for (f = 0; f < nr_files; f++) {
+			ASSERT_GT(dm_read(names[f], was, sizeof(was)), 0);
+			len = random_text(text, sizeof(text), &seed);
+			ret = dm_write_bytes(names[f], text, len, 0);
+			ASSERT_TRUE(!ret || ret == -EINVAL || ret == -ERANGE)
+				TH_LOG("'%.*s' to %s: %d", (int)len, text, names[f], ret);
+			ASSERT_GT(dm_read(names[f], now, sizeof(now)), 0);
+			if (ret)
+				ASSERT_STREQ(was, now) TH_LOG("%.*s: %s", (int)len, text, names[f]);
+			taken += !ret;
+			refused += !!ret;
+		}
+		/* Else the kernel may warn of an interval of 2^31 ms. */
+		ASSERT_EQ(0, dm_write(DM_FAIL "verbose", "0"));
+		/* Whatever there was, after a reset each fork can be made to fail. */
+		if (nr % 2) {
+			ASSERT_EQ(0, dm_write("reset", "1"));
+			ASSERT_STREQ("", dm_arm_nothing());
+			ASSERT_EQ(0, dm_write(DM_FAIL "times", "-1"));
+		}
+		pid = dm_fork(&err);
+		if (pid < 0) {
+			ASSERT_EQ(ENOMEM, err);
+			failed++;
+			continue;
+		}
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		ASSERT_EQ(0, status);
+		ASSERT_EQ(0, nr % 2) TH_LOG("it was to fail");
+	}
+	TH_LOG("%ld taken, %ld refused, %d of %d forks failed", taken, refused, failed, rounds);
 	EXPECT_GT(taken, 0);
 	EXPECT_GT(refused, 0);
 }

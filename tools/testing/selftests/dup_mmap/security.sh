@@ -3,7 +3,8 @@
 #
 # What Documentation/security.rst says and no other test shows. No address of the kernel is
 # in what the module says: in its files, its tracepoints and the kernel's log, after a fork
-# has failed at each step under three recoveries, with one held. And it taints the kernel.
+# has failed at each step under each recovery, after a dry run, and with one held. And it
+# taints the kernel.
 
 . "$(dirname "$0")/ktap.sh"
 
@@ -45,7 +46,7 @@ echo Y > "$dir/fail_dup_mmap/task-filter"
 # A line; the fault attribute's other one is a stack dump, as the kernel makes it.
 echo 1 > "$dir/fail_dup_mmap/verbose"
 echo 100 > "$dir/fail_dup_mmap/probability"
-for used in xa-zero upstream rust; do
+for used in xa-zero-bare xa-zero upstream rust; do
 	echo "$used" > "$dir/recovery"
 	sed 's/[ \t].*//' "$dir/points" | grep '^[a-z]' > "$tmp/points"
 	while read -r point; do
@@ -54,6 +55,8 @@ for used in xa-zero upstream rust; do
 		fork
 	done < "$tmp/points"
 done
+echo Y > "$dir/fail_dup_mmap/dry-run"
+fork
 echo vm-area-dup > "$dir/fail_dup_mmap/point"
 echo after-unlock > "$dir/hold/at"
 echo 30000 > "$dir/hold/timeout-ms"
@@ -72,7 +75,7 @@ cat "$tmp/log" >> "$tmp/said"
 echo all > "$dir/hold/release"
 wait
 
-[ -s "$tmp/held" ] && [ "$(grep -c . "$dir/log")" -gt 20 ] &&
+[ -s "$tmp/held" ] && [ "$(grep -c . "$dir/log")" -gt 20 ] && [ "$(grep -c . "$dir/steps")" -gt 20 ] &&
 	grep -q 'recovered:' "$instance/trace" && grep -q "$module: FAULT_INJECTION" "$tmp/log"
 result $? "forks have failed, and one was held"
 addresses < "$tmp/said" > "$tmp/out"
