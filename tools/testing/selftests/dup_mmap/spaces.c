@@ -387,6 +387,23 @@ static void *share(void *at, size_t len)
 		    MAP_SHARED | MAP_ANONYMOUS | (at ? MAP_FIXED : 0), -1, 0);
 }
 
+/* Before those that are given: the same seed is the same search, whoever asks for it. */
+static int drive(int argc, char **argv)
+{
+	static char max_len[32];
+	char *with[64] = {
+		argv[0], "-verbosity=0", "-timeout=120", "-rss_limit_mb=0", "-len_control=0",
+		max_len,
+	};
+	char **args = with;
+	int nr = 6, i;
+
+	snprintf(max_len, sizeof(max_len), "-max_len=%zu", MAX_SIZE);
+	for (i = 1; i < argc && nr < (int)ARRAY_SIZE(with) - 1; i++)
+		with[nr++] = argv[i];
+	return LLVMFuzzerRunDriver(&nr, &args, one);
+}
+
 static int fuzz(int argc, char **argv)
 {
 	pid_t pid;
@@ -414,10 +431,8 @@ static int fuzz(int argc, char **argv)
 	}
 	fuzzer = getpid();
 	atexit(sum_up);
-	return LLVMFuzzerRunDriver(&argc, &argv, one);
+	return drive(argc, argv);
 }
-
-#define OPTIONS	"-verbosity=0 -timeout=120 -rss_limit_mb=0 -len_control=0"
 
 /* This program with these options: its exit code. */
 static int run(const char *options, bool quiet)
@@ -426,8 +441,8 @@ static int run(const char *options, bool quiet)
 	int status;
 
 	fflush(stdout);
-	snprintf(command, sizeof(command), "exec /proc/%d/exe " OPTIONS " -max_len=%zu %s %s",
-		 getpid(), MAX_SIZE, options, quiet ? ">" SAID " 2>&1" : "2>&1");
+	snprintf(command, sizeof(command), "exec /proc/%d/exe %s %s", getpid(), options,
+		 quiet ? ">" SAID " 2>&1" : "2>&1");
 	status = system(command);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
