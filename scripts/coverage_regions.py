@@ -181,15 +181,19 @@ def main():
 
     # {file: {(begin, end): times}}
     files = collections.defaultdict(collections.Counter)
+    wanted = {function for functions in KERNEL_FUNCTIONS.values() for function in functions}
     for path, who, named, root in ((f"{out}/module/dup_mmap_recovery.ko", "module", name_in_module, top),
                                    (f"{out}/kernel/vmlinux", "kernel", name_in_kernel, linux)):
         for function, regions in functions_of(path, counters[who], out):
+            wanted.discard(function)
             for (file, begin, end), times in regions.items():
                 name = named(file, function, root)
                 if name:
                     files[name][begin, end] += times
     if not any(name.startswith("rust/") for name in files) or "mm/dup_mmap.h" not in files:
         fail("there is nothing of the module, or of dup_mmap()")
+    if wanted:
+        fail(f"KERNEL_FUNCTIONS names what is not there: {', '.join(sorted(wanted))}")
 
     used, passed, failed, result = set(), 0, 0, {}
     total = [0, 0, 0]
