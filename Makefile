@@ -57,9 +57,7 @@ check-64k:
 
 # Never undone: in a guest of its own.
 check-lockdown:
-	@FLAVOUR=lean-lockdown scripts/demo build
-	@FLAVOUR=lean-lockdown scripts/vm --name lockdown --run \
-		'modprobe dup_mmap_recovery && /kselftest/dup_mmap/lockdown.sh'
+	@FLAVOUR=lean-lockdown scripts/kselftest lockdown.sh
 
 check-race:
 	@scripts/check-race
