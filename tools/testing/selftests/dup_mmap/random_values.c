@@ -2,8 +2,8 @@
 /*
  * Random values for each file that can be written, near what it takes and far from it: one
  * is taken and can be read, or refused and changes nothing. 200 for each file; with
- * DUP_MMAP_LONG 100,000. Those of the fault attribute are the kernel's own and get 40; a fork
- * that goes by what is left in them works or says ENOMEM.
+ * DUP_MMAP_LONG 100,000. Those of the fault attribute are the kernel's own and get 40, or
+ * 10,000; a fork that goes by what is left in them works or says ENOMEM.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -155,10 +155,10 @@ static int list_standard(struct __test_metadata *_metadata, char (*names)[64])
 	return nr;
 }
 
-TEST_F_TIMEOUT(file, standard_values, dm_long_form() ? 10800 : 600)
+TEST_F_TIMEOUT(file, standard_values, dm_long_form() ? 3600 : 600)
 {
 	char names[MAX_STANDARD][64], was[128], now[128], text[80];
-	int nr_files, rounds = dm_long_form() ? 100000 : 40, nr, f, ret, err, status, failed = 0;
+	int nr_files, rounds = dm_long_form() ? 10000 : 40, nr, f, ret, err, status, failed = 0;
 	long taken = 0, refused = 0;
 	unsigned int seed = 2;
 	size_t len;
