@@ -387,7 +387,10 @@ static void *share(void *at, size_t len)
 		    MAP_SHARED | MAP_ANONYMOUS | (at ? MAP_FIXED : 0), -1, 0);
 }
 
-/* Before those that are given: the same seed is the same search, whoever asks for it. */
+/*
+ * The test and a person have the same options, so that the same seed is the same search. Those
+ * that are given come last, and win.
+ */
 static int drive(int argc, char **argv)
 {
 	static char max_len[32];

@@ -140,9 +140,9 @@ static int prot_of(const struct dm_op *op)
 
 /*
  * Linux 7.3 charges the new pages of a VMA that grows, in acct_stack_growth(), and gives them
- * back only if it is accounted: else it never does, with or without a fork. So what grows is
- * mapped accounted, and stays so: mprotect() never takes PROT_WRITE away then. Where there is
- * no anon_vma, as after MREMAP_DONTUNMAP or in the child of MADV_WIPEONFORK, that would end it.
+ * back only if the VMA is accounted, with or without a fork. So what grows is mapped accounted,
+ * and has to stay so. An mprotect() that takes PROT_WRITE away ends that for a VMA without an
+ * anon_vma, which is one after MREMAP_DONTUNMAP, or after MADV_WIPEONFORK in the child.
  */
 static int new_prot_of(const struct dm_op *op)
 {
