@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "dup_mmap.h"
+#include "lib/arena.h"
 #include "lib/content.h"
 #include "lib/libfuzzer.h"
 #include "lib/ops.h"
@@ -113,7 +114,7 @@ static int vma_of(const struct aim *aim, const struct dm_maps *maps)
 
 	if (!dm_points[aim->point % DM_NR_POINTS].has_vma)
 		return -1;
-	while (maps->vma[i].end <= (unsigned long)dm_ops_at(aim->vma))
+	while (maps->vma[i].end <= (unsigned long)dm_arena_at(aim->vma))
 		i++;
 	return i;
 }
@@ -222,7 +223,7 @@ static const char *try(const struct input *in)
 	for (i = 0; i < in->nr && !*why; i++)
 		dm_do_op(&in->op[i]);
 	if (!*why)
-		why = dm_take_content(&content, dm_ops_start(), dm_ops_end());
+		why = dm_take_content(&content, dm_arena_start(), dm_arena_end());
 	if (!*why)
 		why = dm_begin_series(&series, "");
 	verdict->vmas = series.maps.nr;
@@ -328,7 +329,7 @@ static int one(const uint8_t *data, size_t size)
 	fprintf(stderr, "wrong: %s (status %#x)\nat: %s\nof %d VMAs, after %zu operations:\n",
 		verdict->why, status, verdict->aim, verdict->vmas, in->nr);
 	for (i = 0; i < in->nr; i++)
-		fprintf(stderr, "  %s\n", dm_op_text(&in->op[i]));
+		dm_print_op(stderr, &in->op[i]);
 	fprintf(stderr, "bytes: ");
 	for (i = 0; i < size; i++)
 		fprintf(stderr, "%02x", data[i]);
