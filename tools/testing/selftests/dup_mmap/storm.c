@@ -401,6 +401,9 @@ int main(int argc, char **argv)
 	if (*why) {
 		/* To clean up might take as long as it is stuck. */
 		print_counts();
+		print_files();
+		/* Who has moved meanwhile? */
+		print_counts();
 		ksft_print_msg("%s\n", check_wrong());
 		for (i = 0; i < nr_parts; i++)
 			if (storm->watched[i].pid)

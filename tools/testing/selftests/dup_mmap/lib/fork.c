@@ -32,8 +32,8 @@ int dm_fork_run(int (*fn)(void *arg), void *arg)
 		syscall(SYS_exit_group, fn(arg));
 	if (pid < 0)
 		return -errno;
-	if (waitpid(pid, &status, 0) != pid)
-		return -ECHILD;
+	if (waitpid(pid, &status, 0) < 0)
+		return -errno;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -9,7 +9,10 @@
 pid_t dm_bare_fork(void);
 /* The same; the child leaves at once. */
 pid_t dm_fork(int *err);
-/* The same, and the child's exit status is what fn(arg) returns. */
+/*
+ * The child's exit status, which is what fn(arg) returns, 128 and the signal that killed it, or
+ * a negative errno of fork() or of the wait.
+ */
 int dm_fork_run(int (*fn)(void *arg), void *arg);
 /* Whether it works: 0 or its errno. The child has ended by then. */
 int dm_try_fork(void);

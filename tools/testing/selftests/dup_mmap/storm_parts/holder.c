@@ -8,7 +8,7 @@
 
 #include "storm.h"
 
-enum { BY_RUST, BY_UPSTREAM, BY_XA_ZERO, LOOKS, RELEASES };
+enum { BY_RUST, BY_UPSTREAM, BY_XA_ZERO, LOOKS, RELEASES, IN_VAIN };
 
 /* Whether that is right, for somebody who has begun it in this epoch. */
 static bool is_fine(int ret, unsigned long since)
@@ -75,14 +75,17 @@ static void be_holder(int nr)
 			count(RELEASES);
 		else if (!is_fine(ret, since) && !(i % 2 && ret == -ESRCH))
 			wrong("releasing %s: %d", i % 2 ? pid : "all", ret);
-		if (held.nr)
+		if (held.nr) {
 			did(since);
-		else
-			moves();
+			continue;
+		}
+		count(IN_VAIN);
+		moves();
 	}
 }
 
 const struct kind holder = {
 	"holder", 1, be_holder, true, false,
-	{ "by rust", "by upstream", "by xa-zero", "looked at", "released" },
+	{ "by rust", "by upstream", "by xa-zero", "looked at", "released",
+	  "(times in vain)" },
 };

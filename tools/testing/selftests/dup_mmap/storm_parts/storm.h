@@ -11,7 +11,7 @@
 #define MAX_CPUS	8
 #define NR_WRITERS	2
 #define MAX_PARTS	(2 * MAX_CPUS + NR_WRITERS + 7)
-#define NR_COUNTS	5
+#define NR_COUNTS	6
 
 /* What there is of whom. */
 struct kind {
@@ -87,6 +87,8 @@ void put(const char *name, const char *value, int want);
 
 /* The files that the writers write to. "" or what is not as expected of them. */
 const char *find_files(void);
+/* What these say now, for somebody to read who wonders why nothing moves. */
+void print_files(void);
 
 bool can_be_unplugged(int cpu);
 

@@ -85,6 +85,30 @@ const char *find_files(void)
 	return nr_files == ARRAY_SIZE(knobs) ? "" : "a file is missing";
 }
 
+static void print_file(const char *name)
+{
+	static char text[8192];
+	char *line, *next = text;
+
+	if (dm_read(name, text, sizeof(text)) <= 0)
+		return;
+	while ((line = strsep(&next, "\n")))
+		if (*line)
+			ksft_print_msg("    %s: %s\n", name, line);
+}
+
+void print_files(void)
+{
+	size_t i;
+
+	/* The one who unloads may be who is stuck. */
+	dm_open_under(NULL);
+	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+		print_file(knobs[i].name);
+	print_file("stats");
+	print_file(DM_HOLD "held");
+}
+
 static void be_writer(int nr)
 {
 	/* The last one is too long. */
