@@ -87,7 +87,8 @@ static const char *fail_behind(void *arg, struct dm_place *place)
  * Unloading lets go what is held before it waits for the forks that are under way. One
  * of these is inside of its recovery for as long as this takes, in the close of a file
  * (lib/hold.h): so it is seen that unloading waits for nothing else any more, and the
- * trace says why the hold was over. Afterwards the events would be gone.
+ * trace says why the hold was over. Afterwards the events would be gone. When its recovery
+ * is over it comes to a hold of its own, and is not held any more.
  */
 static void unload_at(struct __test_metadata *_metadata, struct dm_forker *f, enum dm_at at,
 		      const char *recovery)
@@ -107,7 +108,8 @@ static void unload_at(struct __test_metadata *_metadata, struct dm_forker *f, en
 	stay.index = dm_forker_index(f);
 	ASSERT_EQ(NULL, dm_hold_begin(&busy));
 	ASSERT_STREQ("", dm_use_recovery("rust"));
-	ASSERT_EQ(0, dm_write(DM_HOLD "at", "none"));
+	ASSERT_EQ(0, dm_write(DM_HOLD "timeout-ms", "60000"));
+	ASSERT_EQ(0, dm_write(DM_HOLD "at", "after-recovery"));
 	ASSERT_STREQ("", dm_hold_fork(&busy, &how));
 
 	ASSERT_EQ(0, dm_trace_event("hold", true));
