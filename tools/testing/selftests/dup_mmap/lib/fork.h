@@ -10,8 +10,8 @@ pid_t dm_bare_fork(void);
 /* The same; the child leaves at once. */
 pid_t dm_fork(int *err);
 /*
- * The child's exit status, which is what fn(arg) returns, 128 and the signal that killed it, or
- * a negative errno of fork() or of the wait.
+ * fork(), and fn(arg) in the child. Returns what fn() returned, or 128 plus the signal that
+ * killed the child, or a negative errno of fork() or waitpid().
  */
 int dm_fork_run(int (*fn)(void *arg), void *arg);
 /* Whether it works: 0 or its errno. The child has ended by then. */

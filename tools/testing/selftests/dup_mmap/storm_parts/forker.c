@@ -79,7 +79,7 @@ static void be_forker(int nr)
 		else if (ret == -ENOMEM)
 			count(FAILED);
 		else if (ret == -EFAULT)
-			/* wait4() needs a page to say how the child has ended. */
+			/* No memory for the page that wait4() writes the status to. */
 			count(UNKNOWN);
 		else
 			wrong(ret < 0 ? "fork: %d" : "a child ended with %d", ret);
