@@ -46,8 +46,8 @@
 #define FEW		20ul
 #define MANY		1000ul
 
-/* Of the watchdog: longer than anything is held, shorter than the kernel's own patience. */
-#define ROUNDS		90
+/* Of the watchdog: twice as many are longer than anything is held. */
+#define ROUNDS		45
 
 /* In pages: what all of them may have. */
 #define LIMIT		6144ul
@@ -263,38 +263,68 @@ static const char *watch(void)
 	return why;
 }
 
-/* A process that stops: the watchdog has to name it, and that it is stopped. */
-static const char *control(void)
+/* One that moves once, and then stops or runs on and on. */
+static bool begin_still(struct dm_watched *w, const char *name, bool stops)
 {
-	static char text[16384];
-	struct dm_watched *w = &storm->watched[0], *stuck = NULL;
-	int round;
 	pid_t pid;
 
-	snprintf(w->name, sizeof(w->name), "who stops");
-	snprintf(w->doing, sizeof(w->doing), "stops itself");
+	snprintf(w->name, sizeof(w->name), "%s", name);
+	snprintf(w->doing, sizeof(w->doing), "%s", stops ? "stops itself" : "does nothing");
 	fflush(stdout);
 	pid = fork();
-	if (pid < 0)
-		return "fork fails";
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dm_moves(w);
-		raise(SIGSTOP);
-		_exit(0);
+	if (pid) {
+		w->pid = pid > 0 ? pid : 0;
+		return pid > 0;
 	}
-	w->pid = pid;
-	for (round = 0; round < 30 && !stuck; round++)
-		stuck = dm_watch(storm->watched, MAX_PARTS, 3);
-	if (stuck)
-		dm_name_stuck(stuck, text, sizeof(text));
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dm_moves(w);
+	while (!stops)
+		;
+	raise(SIGSTOP);
+	_exit(0);
+}
+
+static void end_still(struct dm_watched *w)
+{
+	if (w->pid) {
+		kill(w->pid, SIGKILL);
+		waitpid(w->pid, NULL, 0);
+	}
 	memset(w, 0, sizeof(*w));
-	if (stuck != w)
-		return "it sees nobody stop";
-	return strstr(text, "who stops has not moved") && strstr(text, "state T") &&
-		strstr(text, "stack: ") ? "" : "it does not say who, or where";
+}
+
+/*
+ * The watchdog has to name a process that stops, and that it is stopped; later than that
+ * one that runs without end.
+ */
+static const char *control(void)
+{
+	struct dm_watched *runs = &storm->watched[0], *stops = &storm->watched[1], *first, *last;
+	static char text[16384];
+	const char *why = "";
+	int round;
+
+	if (!begin_still(runs, "who runs", false) || !begin_still(stops, "who stops", true))
+		why = "fork fails";
+	for (first = last = NULL, round = 0; !*why && round < 100 && !last; round++) {
+		last = dm_watch(storm->watched, MAX_PARTS, 3);
+		if (!last || first)
+			continue;
+		first = last;
+		last = NULL;
+		dm_name_stuck(first, text, sizeof(text));
+		if (first != stops)
+			why = "it does not wait for who runs";
+		else if (!strstr(text, "who stops has not moved") || !strstr(text, "state T") ||
+			 !strstr(text, "stack: "))
+			why = "it does not say who, or where";
+		end_still(stops);
+	}
+	if (!*why && last != runs)
+		why = first ? "who runs may run for ever" : "it sees nobody stop";
+	end_still(runs);
+	end_still(stops);
+	return why;
 }
 
 /* Page tables that somebody has lost are charged to nobody else. */

@@ -2,7 +2,8 @@
 /*
  * Processes that are to go on and on, and somebody who sees whether they do. What is
  * waited for is progress and no point in time: a round is one in which the watchdog itself
- * ran, so a machine that stands still as a whole is not taken for one that is stuck.
+ * ran, so a machine that stands still as a whole is not taken for one that is stuck. On one
+ * that is slow a process may come to little in many rounds. It is not stuck while it runs.
  */
 #ifndef DM_WATCHDOG_H
 #define DM_WATCHDOG_H
@@ -18,15 +19,18 @@ struct dm_watched {
 	char doing[80];
 	unsigned long seen;	/* by the watchdog, and for so many rounds */
 	unsigned int still;
+	unsigned long ticks;	/* that it and its children had of the CPUs, rounds ago */
 };
 
 /* For the process: it has done something. */
 void dm_moves(struct dm_watched *w);
 
 /*
- * For the watchdog: one round, which is a second at least. The first of nr that has not
- * moved in so many rounds, or NULL.
+ * For the watchdog: one round, which is a second at least. NULL, or the first of nr that is
+ * stuck: it has not moved in twice as many rounds, and neither it nor a child of it had a CPU
+ * in the latter half of these. Who had one is stuck after DM_FOR_RUNNING times as many.
  */
+#define DM_FOR_RUNNING	10
 struct dm_watched *dm_watch(struct dm_watched *w, int nr, unsigned int rounds);
 
 /*
