@@ -172,7 +172,7 @@ static void check_seeds(struct __test_metadata *_metadata, int only, int one, in
 	}
 }
 
-TEST_F(per_fork, a_seed_draws_a_step)
+TEST_F_TIMEOUT(per_fork, a_seed_draws_a_step, dm_long_form() ? 3600 : 300)
 {
 	check_seeds(_metadata, -1, -1, dm_long_form() ? 4000 : 40);
 }
@@ -217,7 +217,7 @@ TEST_F(per_fork, among_those_of_a_vma)
 }
 
 /* Each of them once, and at another step than the one before. */
-TEST_F(per_fork, random_ones)
+TEST_F_TIMEOUT(per_fork, random_ones, dm_long_form() ? 3600 : 300)
 {
 	int i, nr = dm_long_form() ? 4000 : 100, steps = 0, vmas = 0, last = -2;
 	struct dm_record rec, before = { 0 };
