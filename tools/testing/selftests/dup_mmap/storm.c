@@ -46,7 +46,7 @@
 #define FEW		20ul
 #define MANY		1000ul
 
-/* Of the watchdog: twice as many are longer than anything is held. */
+/* Of the watchdog. Nothing is held for as long as twice as many. */
 #define ROUNDS		45
 
 /* In pages: what all of them may have. */
@@ -272,16 +272,19 @@ static bool begin_still(struct dm_watched *w, const char *name, bool stops)
 	snprintf(w->doing, sizeof(w->doing), "%s", stops ? "stops itself" : "does nothing");
 	fflush(stdout);
 	pid = fork();
+	if (pid < 0)
+		return false;
 	if (pid) {
-		w->pid = pid > 0 ? pid : 0;
-		return pid > 0;
+		w->pid = pid;
+		return true;
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dm_moves(w);
-	while (!stops)
+	if (stops)
+		raise(SIGSTOP);
+	/* No condition: the compiler may take it that a loop with one comes to its end. */
+	for (;;)
 		;
-	raise(SIGSTOP);
-	_exit(0);
 }
 
 static void end_still(struct dm_watched *w)
@@ -293,37 +296,40 @@ static void end_still(struct dm_watched *w)
 	memset(w, 0, sizeof(*w));
 }
 
+static struct dm_watched *next_stuck(void)
+{
+	struct dm_watched *stuck = NULL;
+	int round;
+
+	for (round = 0; round < 60 && !stuck; round++)
+		stuck = dm_watch(storm->watched, MAX_PARTS, 3);
+	return stuck;
+}
+
 /*
- * The watchdog has to name a process that stops, and that it is stopped; later than that
- * one that runs without end.
+ * The watchdog has to name two processes: first one that stops, and that it is stopped, and
+ * then one that runs without end.
  */
 static const char *control(void)
 {
-	struct dm_watched *runs = &storm->watched[0], *stops = &storm->watched[1], *first, *last;
+	struct dm_watched *runs = &storm->watched[0], *stops = &storm->watched[1];
 	static char text[16384];
 	const char *why = "";
-	int round;
 
-	if (!begin_still(runs, "who runs", false) || !begin_still(stops, "who stops", true))
+	if (!begin_still(runs, "who runs", false) || !begin_still(stops, "who stops", true)) {
 		why = "fork fails";
-	for (first = last = NULL, round = 0; !*why && round < 100 && !last; round++) {
-		last = dm_watch(storm->watched, MAX_PARTS, 3);
-		if (!last || first)
-			continue;
-		first = last;
-		last = NULL;
-		dm_name_stuck(first, text, sizeof(text));
-		if (first != stops)
-			why = "it does not wait for who runs";
-		else if (!strstr(text, "who stops has not moved") || !strstr(text, "state T") ||
-			 !strstr(text, "stack: "))
+	} else if (next_stuck() != stops) {
+		why = "who stops is not the first to be named";
+	} else {
+		dm_name_stuck(stops, text, sizeof(text));
+		if (!strstr(text, "who stops has not moved") || !strstr(text, "state T") ||
+		    !strstr(text, "stack: "))
 			why = "it does not say who, or where";
-		end_still(stops);
 	}
-	if (!*why && last != runs)
-		why = first ? "who runs may run for ever" : "it sees nobody stop";
-	end_still(runs);
 	end_still(stops);
+	if (!*why && next_stuck() != runs)
+		why = "who runs may run for ever";
+	end_still(runs);
 	return why;
 }
 

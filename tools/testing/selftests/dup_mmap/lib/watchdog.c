@@ -68,6 +68,7 @@ static unsigned long ticks_of_all(pid_t pid)
 	return sum;
 }
 
+/* To ask /proc takes long, so that is done once in that many rounds. */
 static bool is_stuck(struct dm_watched *w, unsigned int rounds)
 {
 	unsigned long ticks;
