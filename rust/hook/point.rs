@@ -73,13 +73,12 @@ impl Point {
     }
 
     fn info(self) -> &'static raw::dup_mmap_point_info {
-        // SAFETY: The table is constant and has `COUNT` entries; by the type invariant the index is
-        // below that.
-        unsafe {
-            &*(&raw const raw::dup_mmap_point_info)
-                .cast::<raw::dup_mmap_point_info>()
-                .add(self.index())
-        }
+        let table = (&raw const raw::dup_mmap_point_info).cast::<raw::dup_mmap_point_info>();
+        // SAFETY: The table has `COUNT` entries; by the type invariant the index is below that.
+        let entry = unsafe { table.add(self.index()) };
+        // SAFETY: An entry of the table, which is constant and never goes away: it is a part of
+        // the kernel, not of the module.
+        unsafe { &*entry }
     }
 
     /// Its name in debugfs, such as `vm-area-dup`.
@@ -116,7 +115,8 @@ pub(crate) struct PerPoint<T>(pub(crate) [T; Point::COUNT]);
 impl<T> PerPoint<T> {
     /// That of `point`. Has no bounds check that could panic under the mmap lock.
     pub(crate) fn get(&self, point: Point) -> &T {
-        // SAFETY: By the type invariant of `Point` its index is below `COUNT`.
+        // SAFETY: By the type invariant of `Point` its index is below `COUNT`, the length of the
+        // array.
         unsafe { self.0.get_unchecked(point.index()) }
     }
 
