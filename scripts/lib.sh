@@ -300,6 +300,14 @@ sha()
 	sha256sum "$@" | cut -d' ' -f1
 }
 
+# json_array FILE...: their lines, each of which is an object, as one array.
+json_array()
+{
+	echo "["
+	cat -- "$@" | sed 's/^/\t/; $!s/$/,/'
+	echo "]"
+}
+
 # patterns FILE: the extended regular expressions of configs/FILE, one a line.
 # One that grep cannot use, or that matches a blank line and so nearly anything,
 # ends the script: what is looked for with such a list is not found.

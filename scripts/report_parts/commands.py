@@ -26,28 +26,25 @@ def of_race(build):
             yield os.path.relpath(path, build), age(path), read(path).strip()[-6000:]
 
 
-def of_programs(build):
-    """What make programs has left, as a table."""
-    path = f"{build}/programs/programs.json"
-    head = ["program", "recovery", "kernel", "forks", "failed", "seconds", "verdict"]
+def table_of(path, keys):
+    """The rows of a file of objects with these keys; none if there is no such file."""
     try:
         runs = json.loads(read(path))
     except ValueError:
-        return None, head, []
-    rows = [[run["program"], run["recovery"], run["kernel"], run["forks"], run["failed"], run["seconds"],
-             run["verdict"]] for run in runs]
-    return age(path), head, [["-" if cell is None else str(cell) for cell in row] for row in rows]
+        return []
+    return [["-" if run.get(key) is None else str(run[key]) for key in keys] for run in runs]
+
+
+def of_programs(build):
+    """What make programs has left, as a table: of each program the last run of each kind."""
+    head = ["program", "recovery", "kernel", "forks", "failed", "seconds", "verdict", "ended"]
+    return head, table_of(f"{build}/programs/programs.json", head)
 
 
 def of_upstream(build):
     """What the kernel's own kselftests say on each kernel, as a table."""
-    head = ["architecture", "kernel", "ok", "not ok", "skipped", "seconds"]
-    try:
-        runs = json.loads(read(f"{build}/programs/upstream-selftests.json"))
-    except ValueError:
-        return head, []
-    rows = [[run["arch"], run["kernel"], run["ok"], run["not_ok"], run["skipped"], run["seconds"]] for run in runs]
-    return head, [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    head = ["arch", "kernel", "ok", "not_ok", "skipped", "seconds", "ended"]
+    return [key.replace("_", " ") for key in head], table_of(f"{build}/programs/upstream-selftests.json", head)
 
 
 def of_coverage(build):
