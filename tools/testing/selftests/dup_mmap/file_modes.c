@@ -2,7 +2,9 @@
 /* Only root may open a file, and what can be read or written only is just that. */
 #include <ftw.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <termios.h>
 
 #include "dup_mmap.h"
 #include "harness.h"
@@ -145,6 +147,21 @@ TEST_F(file, root_only)
 
 	EXPECT_EQ(0, ret) TH_LOG("%s", ret <= 0 || ret > nr_files ? "it could not try" :
 				 files[ret - 1].name);
+}
+
+/* None of their own: what regular files have is the kernel's. */
+TEST_F(file, no_ioctl)
+{
+	struct termios t;
+	int fd, k;
+
+	for (k = 0; k < nr_files; k++) {
+		fd = open_file(_metadata, files[k].name, files[k].mode & 0400 ? O_RDONLY : O_WRONLY);
+		EXPECT_EQ(-1, ioctl(fd, TCGETS, &t)) TH_LOG("%s", files[k].name);
+		EXPECT_EQ(ENOTTY, errno) TH_LOG("%s", files[k].name);
+		close(fd);
+	}
+	EXPECT_GT(nr_files, 0);
 }
 
 int main(int argc, char **argv)

@@ -208,9 +208,12 @@ rc=$?
 # Who was wrong about that may not survive it.
 result "$rc" "no unloading while a file is open"
 exec 3<&-
+# The kernel's own code reads this one, and finds that it is gone.
+[ ! -d "$dir" ] || exec 3< "$fail/probability"
 [ ! -d "$dir" ] || unload
-is_gone
-result $? "unloading when it is closed"
+is_gone && ! cat <&3 > /dev/null 2>&1
+result $? "unloading when it is closed, and a file of the fault attribute is not"
+exec 3<&-
 
 cycles_while_forking "unload while others fork" unwatched -
 cycles_while_forking "unload while others fork, and are watched" watched -
