@@ -61,6 +61,14 @@ const char *dm_watch_fork(struct dm_shot *shot, pid_t (*how)(void *arg, int *err
 	if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
 		return say("the child ended with status %#x", status);
 	after = dm_committed_as();
+	/*
+	 * The child is gone, but whoever closes a userfaultfd of its mm has that mm meanwhile,
+	 * and gives back what is in it.
+	 */
+	if (pid > 0 && after != before) {
+		dm_wait_until_idle();
+		after = dm_committed_as();
+	}
 	if (before < 0 || after < 0)
 		return "cannot read Committed_AS";
 	shot->committed = after - before;
