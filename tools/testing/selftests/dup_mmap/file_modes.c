@@ -153,10 +153,11 @@ TEST_F(file, root_only)
 TEST_F(file, no_ioctl)
 {
 	struct termios t;
-	int fd, k;
+	int fd, how, k;
 
 	for (k = 0; k < nr_files; k++) {
-		fd = open_file(_metadata, files[k].name, files[k].mode & 0400 ? O_RDONLY : O_WRONLY);
+		how = files[k].mode & 0400 ? O_RDONLY : O_WRONLY;
+		fd = open_file(_metadata, files[k].name, how);
 		EXPECT_EQ(-1, ioctl(fd, TCGETS, &t)) TH_LOG("%s", files[k].name);
 		EXPECT_EQ(ENOTTY, errno) TH_LOG("%s", files[k].name);
 		close(fd);
