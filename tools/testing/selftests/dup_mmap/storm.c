@@ -333,8 +333,8 @@ static const char *control(void)
 	return why;
 }
 
-/* Page tables that somebody has lost are charged to nobody else. */
-static const char *check_cgroup(void)
+/* Page tables of the cgroup: 0, how many bytes after DM_PATIENT, or -1. */
+static long wait_for_tables(void)
 {
 	double since = dm_seconds();
 	long tables;
@@ -342,9 +342,27 @@ static const char *check_cgroup(void)
 	do {
 		tables = cgroup_number("memory.stat", "pagetables");
 	} while (tables && dm_seconds() - since < DM_PATIENT);
+	return tables;
+}
+
+/* Page tables that somebody has lost are charged to nobody else. */
+static const char *check_cgroup(void)
+{
+	static char text[256], procs[128];
+	long tables = wait_for_tables();
+
 	if (tables < 0)
 		return "its page tables cannot be counted";
-	return tables ? "page tables are left" : "";
+	if (!tables)
+		return "";
+	dm_read_path(cgroup_path("cgroup.procs"), procs, sizeof(procs));
+	/* khugepaged and idle CPUs may have an mm that nobody uses any more. */
+	dm_stop_khugepaged();
+	dm_drain();
+	snprintf(text, sizeof(text),
+		 "page tables are left: %ld bytes, %ld without khugepaged; processes: %s",
+		 tables, wait_for_tables(), procs[0] ? procs : "none");
+	return text;
 }
 
 static unsigned long how_often(void)
