@@ -349,19 +349,24 @@ static long wait_for_tables(void)
 static const char *check_cgroup(void)
 {
 	static char text[256], procs[128];
-	long tables = wait_for_tables();
+	long tables = wait_for_tables(), without;
+	char *p;
 
 	if (tables < 0)
 		return "its page tables cannot be counted";
 	if (!tables)
 		return "";
+	/* A pid a line; this is to be one line. */
 	dm_read_path(cgroup_path("cgroup.procs"), procs, sizeof(procs));
+	for (p = procs; *p; p++)
+		*p = *p == '\n' ? ' ' : *p;
 	/* khugepaged and idle CPUs may have an mm that nobody uses any more. */
 	dm_stop_khugepaged();
 	dm_drain();
+	without = wait_for_tables();
 	snprintf(text, sizeof(text),
 		 "page tables are left: %ld bytes, %ld without khugepaged; processes: %s",
-		 tables, wait_for_tables(), procs[0] ? procs : "none");
+		 tables, without, procs[0] ? procs : "none");
 	return text;
 }
 
