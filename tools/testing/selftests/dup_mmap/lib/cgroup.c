@@ -109,7 +109,7 @@ void dm_cgroup_leave(struct dm_cgroup *cg)
  * memory.stat is of some time ago unless each CPU may have made a batch of changes
  * since then: so make them.
  */
-static void outdate_stat(void)
+void dm_outdate_stat(void)
 {
 	static char area[(NR_TOUCHED + 1) << 16];
 	long page = sysconf(_SC_PAGESIZE), i, n;
@@ -130,7 +130,7 @@ long dm_cgroup_stat(const char *key)
 
 	if (!own)
 		return -1;
-	outdate_stat();
+	dm_outdate_stat();
 	dm_read_path(dm_cgroup_path(own, "memory.stat"), text, sizeof(text));
 	for (line = text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';

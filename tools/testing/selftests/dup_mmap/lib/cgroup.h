@@ -20,6 +20,9 @@ void dm_cgroup_leave(struct dm_cgroup *cg);
 /* Of a file of the cgroup, in a static buffer. */
 const char *dm_cgroup_path(const struct dm_cgroup *cg, const char *file);
 
+/* Who reads memory.stat of this process's cgroup next reads what is, not what was. */
+void dm_outdate_stat(void);
+
 /* A number in memory.stat of the cgroup that this process has entered, or -1. */
 long dm_cgroup_stat(const char *key);
 
