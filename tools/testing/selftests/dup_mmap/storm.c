@@ -333,21 +333,13 @@ static const char *control(void)
 	return why;
 }
 
-/* This process is not in the cgroup: another one has memory.stat counted anew. */
-static bool outdate_stat(void)
+/* In a child, since this process is not in the cgroup: has memory.stat counted anew. */
+static int outdate_stat(void *unused)
 {
-	int status;
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		if (dm_write_path(cgroup_path("cgroup.procs"), "0"))
-			_exit(1);
-		dm_outdate_stat();
-		_exit(0);
-	}
-	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
+	if (dm_write_path(cgroup_path("cgroup.procs"), "0"))
+		return 1;
+	dm_outdate_stat();
+	return 0;
 }
 
 /* Page tables that somebody has lost are charged to nobody else. */
@@ -359,7 +351,7 @@ static const char *check_cgroup(void)
 	char *p;
 
 	do {
-		if (!outdate_stat())
+		if (dm_fork_run(outdate_stat, NULL))
 			return "its cgroup cannot be entered";
 		/*
 		 * An idle CPU has the mm that it ran last, and khugepaged the one that it
